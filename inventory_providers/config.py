@@ -1,0 +1,83 @@
+"""From a raw configuration to checked settings, or one line that names what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from inventory_providers import registry, settings
+from inventory_providers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from inventory_providers.settings import ProviderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the tap and the target have in common."""
+
+    providers: dict[str, ProviderSettings]
+    start_date: datetime | None = None
+    user_agent: str | None = None
+
+
+def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
+    """The checked configuration. `known` are the top-level keys besides the providers.
+
+    Raises:
+        ConfigError: one message with every problem, by name; no value is shown.
+    """
+    settings.register_raw_secrets(raw)
+    if not isinstance(raw, dict):
+        raise ConfigError("the configuration must be a JSON object", place="configuration")
+    problems = list(_misspelt(raw, known))
+    objects = {name: raw[name] for name in registry.CONFIG_KEYS if raw.get(name) is not None}
+    if not objects and not problems:
+        names = ", ".join(registry.CONFIG_KEYS)
+        problems.append(f"no provider is configured; add an object for at least one of: {names}")
+    checked = {name: _provider(name, value, problems) for name, value in objects.items()}
+    if problems:
+        raise ConfigError("; ".join(problems), place="configuration")
+    providers = {name: value for name, value in checked.items() if value is not None}
+    for provider in providers.values():
+        provider.register_secrets()
+    return Configuration(providers, _start_date(raw), _user_agent(raw))
+
+
+def _misspelt(raw: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
+    every = {*registry.CONFIG_KEYS, *known}
+    for key in raw:
+        # One file may serve the tap and the target: a key of the other one is no mistake.
+        if key not in every and (hint := settings.did_you_mean(key, every)):
+            yield f"{key} is not a setting{hint}"
+
+
+def _provider(name: str, value: Any, problems: list[str]) -> ProviderSettings | None:
+    if name not in registry.PROVIDER_NAMES:
+        problems.append(f"{name} is not available in this version")
+        return None
+    model = registry.provider(name).settings
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems.extend(settings.explain(error, name, model.model_fields))
+        return None
+
+
+def _start_date(raw: Mapping[str, Any]) -> datetime | None:
+    text = raw.get("start_date")
+    return None if text is None else settings.utc_moment(text, name="start_date")
+
+
+def _user_agent(raw: Mapping[str, Any]) -> str | None:
+    agent = raw.get("user_agent")
+    if agent is None:
+        return None
+    if not isinstance(agent, str) or not agent.isprintable() or not agent.isascii():
+        raise ConfigError("user_agent must be one line of ASCII text", place="configuration")
+    return agent

@@ -1,0 +1,158 @@
+"""What the outside may see of a room: its declaration, its reads and its writes.
+
+A room is a `Provider`: a table of streams and writes, plus the functions that do them. The tap and
+the target know rooms only through these types.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
+
+from inventory_providers.settings import ProviderSettings
+
+if TYPE_CHECKING:
+    from inventory_providers.environment import Environment
+
+Record = dict[str, Any]
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What the tap asks of a stream.
+
+    `since` is the bookmark as it was stored, `start` the earliest change that the user wants; both
+    in UTC. `lookback` is subtracted from the bookmark when it is used. `full` asks for a read that
+    ignores the bookmark. `limit` is for connection tests: so many rows are enough.
+    """
+
+    since: datetime | None = None
+    start: datetime | None = None
+    lookback: timedelta = timedelta(0)
+    full: bool = False
+    limit: int | None = None
+
+    @property
+    def lower_bound(self) -> datetime | None:
+        """The earliest change to ask for; None means everything, rows without a date included."""
+        if self.full or self.since is None:
+            return self.start
+        bound = self.since - self.lookback
+        return bound if self.start is None else max(bound, self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, in the order in which they may be emitted.
+
+    `lines` are complete records as one line of JSON each. `times` are the values of the replication
+    key, one per line, empty for a stream without one. `bookmark` is the moment up to which
+    everything has been delivered with this page and the ones before it; None leaves it as it was.
+    """
+
+    lines: Sequence[bytes]
+    times: Sequence[datetime | None] = ()
+    bookmark: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One endpoint of a provider's document as a stream of the tap.
+
+    `model` says what a record looks like; the published schema is made from it. `full_refresh`
+    says that the provider's change filter misses things, so that a full read is due every
+    `full_refresh_days`.
+    """
+
+    name: str
+    endpoint: str
+    description: str
+    model: type[BaseModel]
+    primary_key: tuple[str, ...]
+    read: Callable[[Any, ReadRequest], Iterator[Page]]
+    replication_key: str | None = None
+    full_refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one input record asks for: `fields` of the item `key`, all checked.
+
+    `expected` are live values that must hold for the wish to be carried out. `extra` goes along
+    with the write and is no part of the level (an operator's name).
+    """
+
+    key: str
+    fields: Fields
+    expected: Fields = field(default_factory=dict)
+    extra: Fields = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One intended write: what stands there now, what shall stand there, and what is sent along."""
+
+    key: str
+    before: Fields
+    after: Fields
+    extra: Fields = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that differ."""
+        return tuple(name for name, value in self.after.items() if self.before[name] != value)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One thing that the target can do at a provider.
+
+    `parse` turns a record into a wish, or raises `Rejected`; it never asks the provider. `check`
+    raises `Rejected` for a change that must not be sent whatever the provider would say. `levels`
+    reads the live values of the items, leaving out those that do not exist. `send` carries out a
+    batch of at most `batch_size` changes in one request, raising `Rejected` where the provider
+    refuses it as a whole and `Uncertain` where the outcome is not known.
+    """
+
+    stream: str
+    effect: Literal["set", "create", "add", "delete"]
+    endpoint: str
+    description: str
+    key: str
+    batch_size: int
+    parse: Callable[[Record], Wish]
+    check: Callable[[Change], None]
+    levels: Callable[[Any, Collection[str]], Mapping[str, Fields]]
+    send: Callable[[Any, Sequence[Change]], None]
+
+
+class Session(ABC):
+    """One run's signed-in connection to a provider."""
+
+    @property
+    @abstractmethod
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A room's declaration. `name` is folder, configuration key and prefix of everything."""
+
+    name: str
+    title: str
+    document: str
+    settings: type[ProviderSettings]
+    connect: Callable[[Any, Environment], Session]
+    streams: tuple[Stream, ...]
+    writes: tuple[Write, ...] = ()

@@ -1,0 +1,47 @@
+"""DecoNetwork: the declaration of the room."""
+
+from __future__ import annotations
+
+from inventory_providers.contract import Provider, Stream, Write
+from inventory_providers.deconetwork import api, wire
+from inventory_providers.deconetwork.settings import DecoNetworkSettings
+
+PROVIDER = Provider(
+    name=api.NAME,
+    title="DecoNetwork",
+    document="Inventory Management (13 Dec 2018)",
+    settings=DecoNetworkSettings,
+    connect=api.connect,
+    streams=(
+        Stream(
+            name=api.STREAM,
+            endpoint="GET /api/json/manage_inventory/find",
+            description=(
+                "Stock of each SKU of the site, one row per product, size and color. Incremental "
+                "by the date of the last change; rows without a date, and SKUs that have gone, "
+                "show only in a full read (see full_refresh_days)."
+            ),
+            model=wire.InventoryRecord,
+            primary_key=("dn_sku_id",),
+            replication_key="inv_last_modified",
+            read=api.read_inventory,
+            full_refresh=True,
+        ),
+    ),
+    writes=(
+        Write(
+            stream=api.STREAM,
+            effect="set",
+            endpoint="POST /api/json/manage_inventory/update",
+            description=(
+                "Sets inv_on, inv_lvl, inv_warn and inv_reorder_to, each where the record has it."
+            ),
+            key="dn_sku_id",
+            batch_size=api.MOST_ROWS,
+            parse=wire.to_wish,
+            check=wire.check_change,
+            levels=api.read_levels,
+            send=api.send_update,
+        ),
+    ),
+)

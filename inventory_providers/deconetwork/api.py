@@ -1,0 +1,570 @@
+"""DecoNetwork over the wire: how to ask, how to read everything, how to change a level.
+
+Source: "Inventory Management". `find` is "Inventory Search", `update` is "Update Inventory". The
+provider answers errors with HTTP 200; only `response_status.code` 10001 is a success. The user name
+and the password are part of every request, for `find` in its URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from inventory_providers.contract import Page, Session
+from inventory_providers.deconetwork import wire
+from inventory_providers.errors import Denied, InventoryError, Malformed, Rejected
+from inventory_providers.http import Call, Door, Names
+from inventory_providers.paging import OffsetWalk, Slice
+from inventory_providers.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from inventory_providers.contract import Change, Fields, ReadRequest
+    from inventory_providers.deconetwork.settings import DecoNetworkSettings
+    from inventory_providers.deconetwork.wire import Row
+    from inventory_providers.environment import Environment
+    from inventory_providers.http import Answer
+
+NAME = "deconetwork"
+STREAM = "deconetwork_inventory"
+FIND = "/api/json/manage_inventory/find"
+UPDATE = "/api/json/manage_inventory/update"
+LOG = logging.getLogger(f"inventory.{NAME}")
+
+# The document's numbers for `field`, `condition` and `sortby`.
+PRODUCT_CODE, PRODUCT_ID, DATE_MODIFIED = 1, 4, 5
+IS, IS_NOT, AT_LEAST, BETWEEN = 1, 2, 6, 7
+
+MOST_ROWS = 100  # "The maximum number of rows returned is 100."
+SECOND = timedelta(seconds=1)
+PAGE_OF_RECORDS = 500
+
+Pairs = list[tuple[str, str]]
+
+# At least one condition is required; no product has the id 0.
+ONE_PRODUCT: Pairs = [("field", str(PRODUCT_ID)), ("condition", str(IS))]
+EVERYTHING: Pairs = [("field", str(PRODUCT_ID)), ("condition", str(IS_NOT)), ("string", "0")]
+
+
+def connect(settings: DecoNetworkSettings, environment: Environment) -> DecoNetwork:
+    """A session with one site. Nothing is requested yet: there is no sign-in call."""
+    return DecoNetwork(settings, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One answer of `find`. `clock` is the provider's, or ours where it did not say."""
+
+    rows: list[Any]
+    total: int | None
+    clock: datetime
+
+
+class DecoNetwork(Session):
+    """One site, read and written with one account."""
+
+    def __init__(self, settings: DecoNetworkSettings, environment: Environment) -> None:
+        self.settings = settings
+        self.environment = environment
+        names = Names(NAME, ("username", "password"))
+        self._door = Door(settings.api_url, names=names, environment=environment, sign=self._sign)
+        self._unknown: set[str] = set()
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+        return self._door.requests
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._door.close()
+
+    def _sign(self, call: Call) -> Call:
+        credentials = [
+            ("username", self.settings.username),
+            ("password", self.settings.password.get_secret_value()),
+        ]
+        if call.form is not None:
+            return replace(call, form=[*call.form, *credentials])
+        return replace(call, query=[*call.query, *credentials])
+
+    def find(
+        self, conditions: Pairs, *, sortby: int, limit: int = MOST_ROWS, offset: int = 0
+    ) -> Found:
+        """One answer of "Inventory Search".
+
+        50004 past the end, and 40004 where one product is asked for, are answers without rows.
+
+        Raises:
+            Denied, Malformed, Unavailable: as their names say.
+        """
+        query = [*conditions, ("sortby", str(sortby)), ("limit", str(limit))]
+        query.append(("offset", str(offset)))
+
+        none = {50004} if offset else set()
+        if conditions[:2] == ONE_PRODUCT:
+            none.add(40004)
+
+        def check(document: Any, answer: Answer) -> Found:
+            return self._found(document, answer, none)
+
+        return self._door.json(Call("GET", FIND, query=query), check)
+
+    def _found(self, document: Any, answer: Answer, none: set[int]) -> Found:
+        clock = answer.date() or self.environment.clock.now()
+        status = _status(document)
+        if status.code in none:
+            return Found([], None, clock)
+        status.must_be_good()
+        rows = document.get("inventories", ...)
+        if not isinstance(rows, list):
+            state = "missing" if rows is ... else f"{type(rows).__name__}, not a list"
+            raise Malformed(f"inventories is {state} in the answer of find", place=NAME)
+        self._report_unknown(rows)
+        return Found(rows, _total(document.get("total")), clock)
+
+    def _report_unknown(self, rows: list[Any]) -> None:
+        """Say once which fields of the rows are not in the document, or are missing from them."""
+        if not rows or not isinstance(rows[0], dict) or rows[0].keys() == wire.DOCUMENTED:
+            return
+        extra = rows[0].keys() - wire.DOCUMENTED - self._unknown
+        missing = wire.DOCUMENTED - rows[0].keys() - self._unknown
+        self._unknown |= extra | missing
+        for names, what in ((extra, "left out, not in the document"), (missing, "null, not sent")):
+            if names:
+                LOG.warning("%s: %s: %s", STREAM, what, ", ".join(sorted(names)))
+
+    def update(self, changes: Sequence[Change]) -> None:
+        """Set the levels of up to 100 SKUs in one request ("multi change format", n from 1).
+
+        Raises:
+            Rejected: the provider refused the batch; whether a part was applied is not known.
+            Uncertain: no answer came.
+        """
+        form: Pairs = []
+        for number, change in enumerate(changes, start=1):
+            form.extend((f"changes[{number}][{name}]", text) for name, text in _wire(change))
+
+        def check(document: Any, answer: Answer) -> None:  # noqa: ARG001
+            _status(document).must_be_applied()
+
+        self._door.json(Call("POST", UPDATE, form=form, repeatable=False), check)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`response_status` of an answer. Good means 10001 and no other severity than SUCCESS."""
+
+    code: int
+    severity: str
+    description: str
+
+    def _text(self) -> str:
+        return f"code {self.code} {self.severity}: {self.description}".strip(": ")
+
+    def _refused(self) -> InventoryError | None:
+        if self.code == 30001:
+            settings = f"{NAME}.username and {NAME}.password"
+            return Denied(f"sign-in refused ({self._text()}). Check {settings}", place=NAME)
+        if self.code == 31000:
+            return Denied(
+                f"{self._text()}. Switch the API on for the account of {NAME}.username", place=NAME
+            )
+        good = self.code == 10001 and self.severity.upper() in {"", "SUCCESS"}
+        return None if good else Malformed(f"find failed with {self._text()}", place=NAME)
+
+    def must_be_good(self) -> None:
+        """Raise what a reader has to do about it."""
+        if (error := self._refused()) is not None:
+            raise error
+
+    def must_be_applied(self) -> None:
+        """Raise what a writer has to do about it."""
+        error = self._refused()
+        if isinstance(error, Denied):
+            raise error
+        if error is not None:
+            raise Rejected(f"the provider refused it with {self._text()}", place=NAME)
+
+
+def _status(document: Any) -> Status:
+    if not isinstance(document, dict):
+        kind = type(document).__name__
+        raise Malformed(f"response_status is missing: the answer is {kind}, no object", place=NAME)
+    raw = document.get("response_status")
+    code = raw.get("code") if isinstance(raw, dict) else None
+    if code is None or isinstance(code, bool):
+        name = "response_status.code" if isinstance(raw, dict) else "response_status"
+        raise Malformed(f"{name} is missing in the answer", place=NAME)
+    if not str(code).isdigit():
+        raise Malformed("response_status.code is no number", place=NAME)
+    severity, description = raw.get("severity"), raw.get("description")
+    return Status(int(str(code)), str(severity or ""), str(description or "")[:200])
+
+
+def _total(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not str(value).isdigit():
+        raise Malformed("total is not a whole number", place=NAME)
+    return int(str(value))
+
+
+def _wire(change: Change) -> Iterator[tuple[str, str]]:
+    """What is sent of a change: `inv_on` always (it is required), else only what differs."""
+    yield "dn_sku_id", change.key
+    on = change.after.get("inv_on", change.before["inv_on"])
+    yield "inv_on", "true" if on else "false"
+    for name in wire.NUMBERS:
+        if name in change.fields:
+            yield name, str(int(change.after[name]))
+    yield from change.extra.items()
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def read_inventory(session: DecoNetwork, request: ReadRequest) -> Iterator[Page]:
+    """Every row, or those changed since the bookmark, each with its newest version.
+
+    Without a bookmark and without `start_date` everything is read, rows without a date included.
+    With one, rows come in the order of their date, page by page, and the bookmark moves along.
+
+    Raises:
+        Malformed: an answer is not as documented, or rows are missing for certain.
+    """
+    if request.limit is not None:
+        yield _first_rows(session, request.limit)
+    elif (bound := request.lower_bound) is None:
+        yield from _Full(session, request).pages()
+    else:
+        yield from _Changed(session, request, bound).pages()
+
+
+def _first_rows(session: DecoNetwork, limit: int) -> Page:
+    found = session.find(EVERYTHING, sortby=PRODUCT_CODE, limit=min(limit, MOST_ROWS))
+    rows = [wire.to_row(raw) for raw in found.rows[:limit]]
+    return Page([row.line for row in rows], [row.modified for row in rows])
+
+
+def _whole_seconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+def _date(moment: datetime) -> str:
+    """The form that the document asks for: UTC, no zone letter, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _since(moment: datetime) -> Pairs:
+    # "At least", not the "greater than" of the document's example: times have whole seconds, and a
+    # row changed later within the bookmark's second would be lost.
+    return _dated(AT_LEAST, moment)
+
+
+def _dated(condition: int, moment: datetime) -> Pairs:
+    return [
+        ("field", str(DATE_MODIFIED)),
+        ("condition", str(condition)),
+        ("date1", _date(moment)),
+    ]
+
+
+class _Bookmark:
+    """The largest date that may become the bookmark: one from the future must not hide tomorrow."""
+
+    def __init__(self, request: ReadRequest) -> None:
+        self._lookback = request.lookback
+        self._clock: datetime | None = None
+        self._warned = False
+        self.value: datetime | None = None
+
+    def saw(self, found: Found) -> None:
+        """Remember the provider's clock."""
+        self._clock = max(found.clock, self._clock or found.clock)
+
+    def take(self, modified: datetime | None) -> None:
+        """Count a row's date in."""
+        if modified is None or (self.value is not None and modified <= self.value):
+            return
+        # The overlap is subtracted again when the bookmark is used, so dates may run ahead of the
+        # provider's clock by as much without anything being skipped.
+        if self._clock is not None and modified > self._clock + self._lookback:
+            self._warn(modified)
+            return
+        self.value = modified
+
+    def _warn(self, modified: datetime) -> None:
+        if not self._warned:
+            self._warned = True
+            LOG.warning("%s: a row is dated in the future (%s); it does not move the bookmark",
+                        STREAM, _date(modified))
+
+
+class _Full:
+    """Everything, by offset, and then what changed in the meantime, before a row is emitted."""
+
+    def __init__(
+        self, session: DecoNetwork, request: ReadRequest, since: datetime | None = None
+    ) -> None:
+        self._session, self._request, self._since = session, request, since
+        self._bookmark = _Bookmark(request)
+        self._spool: Spool[datetime | None] = Spool()
+
+    def pages(self) -> Iterator[Page]:
+        """All rows by key; with `since` only those changed at or after it."""
+        clock = self._session.environment.clock
+        start = clock.monotonic()
+        with self._spool:
+            self._walk()
+            self._catch_up(timedelta(seconds=math.ceil(clock.monotonic() - start)))
+            yield from self._emit()
+
+    def _walk(self) -> None:
+        OffsetWalk(
+            self._fetch,
+            key=lambda row: row.key,
+            keep=self._keep,
+            limit=MOST_ROWS,
+            parallel=self._session.settings.max_parallel,
+        ).run(STREAM)
+
+    def _fetch(self, offset: int, limit: int) -> Slice[Row]:
+        found = self._session.find(EVERYTHING, sortby=PRODUCT_CODE, limit=limit, offset=offset)
+        self._bookmark.saw(found)
+        return Slice([wire.to_row(raw) for raw in found.rows], found.total)
+
+    def _keep(self, row: Row) -> bool:
+        new = row.key not in self._spool
+        known = None if new else self._spool.mark(row.key)
+        if known is None or (row.modified is not None and row.modified >= known):
+            self._spool.put(row.key, row.line, row.modified)
+            self._bookmark.take(row.modified)
+        return new
+
+    def _catch_up(self, took: timedelta) -> None:
+        """Read what was changed while the walk went on.
+
+        A change after the walk began has a date of at least the largest one seen less the time the
+        walk took, whatever the provider's clock says: the largest was set before the walk's end.
+        """
+        if (largest := self._bookmark.value) is None:
+            return
+        since = _whole_seconds(largest - took)
+        request = replace(self._request, since=since, lookback=timedelta(0), full=False)
+        try:
+            if self._since is not None:
+                raise _NotInOrder("dates cannot be asked for")
+            for row in _Changed(self._session, request, since).rows():
+                self._keep(row)
+        except _NotInOrder as error:
+            LOG.info("%s: %s; changes during the read come with the next one", STREAM, error)
+            self._bookmark.value = min(largest, largest - took + self._request.lookback)
+
+    def _emit(self) -> Iterator[Page]:
+        lines: list[bytes] = []
+        times: list[datetime | None] = []
+        for line, modified in self._spool:
+            if self._since is not None and (modified is None or modified < self._since):
+                continue
+            lines.append(line)
+            times.append(modified)
+            if len(lines) == PAGE_OF_RECORDS:
+                yield Page(lines, times)
+                lines, times = [], []
+        yield Page(lines, times, self._bookmark.value)
+
+
+class _NotInOrder(Exception):  # noqa: N818 - a finding, not an error
+    """The provider does not filter or sort by date as its document says."""
+
+
+class _Changed:
+    """Rows changed at or after a moment, oldest first, by keyset on the date.
+
+    Never by offset: a row that is changed while we read moves to the end, and everything behind it
+    moves up by one.
+    """
+
+    def __init__(self, session: DecoNetwork, request: ReadRequest, bound: datetime) -> None:
+        self._session, self._request = session, request
+        self._bound = _whole_seconds(bound)
+        self._bookmark = _Bookmark(request)
+        self._emitted: dict[str, tuple[datetime | None, bytes]] = {}
+        self._expected: int | None = None
+        self._began: datetime | None = None
+
+    def pages(self) -> Iterator[Page]:
+        """The rows with a bookmark that moves along; everything, filtered here, if it must be."""
+        try:
+            for rows in self._batches():
+                yield self._page(rows)
+        except _NotInOrder as error:
+            LOG.warning("%s: %s; reading everything and filtering here", STREAM, error)
+            for page in _Full(self._session, self._request, self._bound).pages():
+                yield page
+
+    def rows(self) -> Iterator[Row]:
+        """The rows alone.
+
+        Raises:
+            _NotInOrder: they do not come as documented.
+        """
+        for rows in self._batches():
+            yield from rows
+
+    def _page(self, rows: list[Row]) -> Page:
+        for row in rows:
+            self._bookmark.take(row.modified)
+        value = self._bookmark.value
+        return Page([row.line for row in rows], [row.modified for row in rows], value)
+
+    def _batches(self) -> Iterator[list[Row]]:
+        moment = self._bound
+        while True:
+            found = self._ask(_since(moment))
+            rows = self._in_order(found, moment)
+            yield self._fresh(rows)
+            if _is_last(found, rows):
+                break
+            last = _whole_seconds(rows[-1].modified or moment)
+            if last == moment:
+                yield from self._one_second(moment)
+                last = moment + SECOND
+            moment = last
+            if self._began is not None and moment > self._began + self._request.lookback + SECOND:
+                # All that had changed when we began has been delivered; the rest is for next time.
+                return
+        self._must_be_complete()
+
+    def _ask(self, conditions: Pairs) -> Found:
+        found = self._session.find(conditions, sortby=DATE_MODIFIED)
+        self._bookmark.saw(found)
+        if self._began is None:
+            self._began, self._expected = found.clock, found.total
+        return found
+
+    def _in_order(self, found: Found, moment: datetime) -> list[Row]:
+        rows = [wire.to_row(raw) for raw in found.rows]
+        previous = moment
+        for row in rows:
+            if row.modified is None or row.modified < moment:
+                raise _NotInOrder("rows come that are older than asked for")
+            if row.modified < previous:
+                raise _NotInOrder("rows do not come in the order of their dates")
+            previous = row.modified
+        return rows
+
+    def _fresh(self, rows: Iterable[Row]) -> list[Row]:
+        """Those rows that were not delivered in just this version."""
+        fresh: dict[str, Row] = {}
+        for row in rows:
+            if self._emitted.get(row.key) != (row.modified, row.line):
+                if row.key in fresh:
+                    LOG.warning("%s: %s occurs twice in one answer; the last one wins",
+                                STREAM, row.key)
+                    del fresh[row.key]
+                fresh[row.key] = row
+        for row in fresh.values():
+            self._emitted[row.key] = (row.modified, row.line)
+        return list(fresh.values())
+
+    def _one_second(self, moment: datetime) -> Iterator[list[Row]]:
+        """All rows of one second that has more of them than one answer holds."""
+        span = [*_dated(BETWEEN, moment), ("date2", _date(moment))]
+        # Whether "between" includes its end is not documented.
+        inclusive = self._session.find(span, sortby=PRODUCT_CODE, limit=1).rows
+        conditions = span if inclusive else _dated(IS, moment)
+        rows: dict[str, Row] = {}
+
+        def fetch(offset: int, limit: int) -> Slice[Row]:
+            found = self._session.find(
+                conditions, sortby=PRODUCT_CODE, limit=limit, offset=offset
+            )
+            return Slice([wire.to_row(raw) for raw in found.rows], found.total)
+
+        def keep(row: Row) -> bool:
+            new = row.key not in rows
+            rows[row.key] = row
+            return new
+
+        OffsetWalk(fetch, key=lambda row: row.key, keep=keep, limit=MOST_ROWS).run(STREAM)
+        yield self._fresh(rows.values())
+
+    def _must_be_complete(self) -> None:
+        """A row that matched at the start kept its date, or moved forward and was met later."""
+        if self._expected is not None and len(self._emitted) < self._expected:
+            raise _NotInOrder(f"{self._expected} rows announced, {len(self._emitted)} came")
+
+
+def _is_last(found: Found, rows: list[Row]) -> bool:
+    if found.total is not None:
+        return found.total <= len(rows)
+    return not rows
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def read_levels(session: DecoNetwork, keys: Collection[str]) -> Mapping[str, Fields]:
+    """The live values of these SKUs; one that does not exist is left out.
+
+    Asked product by product where that takes fewer requests than reading the site. That a
+    `dn_sku_id` begins with its product's id is seen in the document's example, not promised there:
+    what is not found that way is looked for in everything.
+    """
+    wanted, levels = set(keys), {}
+    for conditions in _cheapest(session, wanted):
+        levels.update(_levels(session, conditions, wanted))
+    if wanted - levels.keys() and conditions is not EVERYTHING:
+        levels.update(_levels(session, EVERYTHING, wanted))
+    return levels
+
+
+def _cheapest(session: DecoNetwork, keys: set[str]) -> list[Pairs]:
+    products = sorted({key.partition("_")[0] for key in keys if "_" in key})
+    if len(products) > 1:
+        total = session.find(EVERYTHING, sortby=PRODUCT_CODE, limit=1).total
+        if total is None or len(products) * MOST_ROWS > total:
+            return [EVERYTHING]
+    return [_of_product(product) for product in products] or [EVERYTHING]
+
+
+def _of_product(product: str) -> Pairs:
+    return [*ONE_PRODUCT, ("string", product)]
+
+
+def _levels(session: DecoNetwork, conditions: Pairs, wanted: set[str]) -> dict[str, Fields]:
+    levels: dict[str, Fields] = {}
+    seen: set[str] = set()
+
+    def fetch(offset: int, limit: int) -> Slice[Any]:
+        found = session.find(conditions, sortby=PRODUCT_CODE, limit=limit, offset=offset)
+        return Slice(found.rows, found.total)
+
+    def keep(raw: Any) -> bool:
+        key = wire.key_of(raw)
+        if key in wanted:
+            levels[key] = wire.level_of(raw)
+        new = key not in seen
+        seen.add(key)
+        return new
+
+    walk = OffsetWalk(
+        fetch,
+        key=wire.key_of,
+        keep=keep,
+        limit=MOST_ROWS,
+        parallel=session.settings.max_parallel,
+    )
+    walk.run(STREAM)
+    return levels
+
+
+def send_update(session: DecoNetwork, changes: Sequence[Change]) -> None:
+    """Set the levels of a batch; see `DecoNetwork.update`."""
+    session.update(changes)

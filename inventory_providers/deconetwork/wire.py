@@ -1,0 +1,247 @@
+"""What DecoNetwork's document says of a row, and how a row becomes a record or a level.
+
+Source: "Inventory Management", section "Inventory", its response example and schema. The schema
+there is made from the example (every field has an `enum` of one value) and is not used as such.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inventory_providers import times, values
+from inventory_providers.contract import Wish
+from inventory_providers.errors import Malformed, Rejected
+from inventory_providers.jsonio import dumps
+
+if TYPE_CHECKING:
+    from inventory_providers.contract import Change, Record
+
+Number = int | Decimal
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class ProductSize(_Part):
+    """The blank product's size."""
+
+    option_id: str | None = Field(description="The id of the product size option.")
+    name: str | None = Field(description="The option label.")
+    code: str | None = Field(description="The option value.")
+    sub_sizes: str | None = Field(
+        description=(
+            "The chosen sub sizes if the size has sub options: a JSON list as text, since the "
+            "document does not say what its objects look like."
+        )
+    )
+
+
+class ProductColor(_Part):
+    """The blank product's color."""
+
+    id: str | None = Field(description="The id of the product color.")
+    name: str | None = Field(description="The name of the product color.")
+
+
+class InventoryRecord(_Part):
+    """Stock of one SKU (a product in one size and color) in the site."""
+
+    product_id: str | None = Field(description="The product id.")
+    product_code: str | None = Field(description="The product code.")
+    product_name: str | None = Field(description="The product name.")
+    supplier: str | None = Field(description="The product supplier.")
+    sku: str | None = Field(description="The SKU code of the product. Not unique, may be empty.")
+    vendor_sku: str | None = Field(description="The vendor's SKU code.")
+    dn_sku_id: str = Field(description="The unique DecoNetwork identifier for the SKU.")
+    dn_vsku_id: str | None = Field(
+        description="The unique DecoNetwork identifier for the vendor SKU."
+    )
+    product_size: ProductSize | None = Field(description="The blank product's size.")
+    product_color: ProductColor | None = Field(description="The blank product's color.")
+    inv_on: bool | None = Field(
+        description="True if inventory tracking is on for this SKU; if not, inv_lvl means nothing."
+    )
+    inv_lvl: Number | None = Field(
+        description="The inventory on hand amount. Negative when oversold."
+    )
+    inv_warn: Number | None = Field(description="The inventory low stock warning amount.")
+    inv_reorder_to: Number | None = Field(description="The inventory reorder to level amount.")
+    inv_on_order_po: Number | None = Field(
+        description=(
+            "The amount that is currently on order via purchase orders to be allocated to orders."
+        )
+    )
+    inv_on_order_stk: Number | None = Field(
+        description=(
+            "The amount that is currently on order via purchase orders to be allocated to stock."
+        )
+    )
+    inv_on_order_total: Number | None = Field(
+        description="The total amount that is currently on order via purchase orders for this SKU."
+    )
+    inv_last_modified: datetime | None = Field(
+        description="When the inventory was last modified, in UTC. Null for a SKU never touched."
+    )
+
+
+DOCUMENTED = frozenset(InventoryRecord.model_fields)
+
+
+class Row(NamedTuple):
+    """One row as it will be emitted."""
+
+    key: str
+    line: bytes
+    modified: datetime | None
+
+
+def key_of(row: Any) -> str:
+    """The row's `dn_sku_id`.
+
+    Raises:
+        Malformed: it is missing, null, empty or no text; the message says which row.
+    """
+    key = row.get("dn_sku_id", ...) if isinstance(row, dict) else row
+    if isinstance(key, str) and key:
+        return key
+    if not isinstance(row, dict):
+        raise Malformed("a row is not an object")
+    state = "missing" if key is ... else "empty" if key in {None, ""} else "not text"
+    raise Malformed(f"dn_sku_id is {state} in the row with product_id {row.get('product_id')!r}")
+
+
+def to_row(raw: dict[str, Any]) -> Row:
+    """A row of the answer as a record: every documented property, null where it was not sent."""
+    key = key_of(raw)
+    get = raw.get
+    try:
+        modified = values.moment(get("inv_last_modified"), "inv_last_modified")
+        record = {
+            "product_id": values.text(get("product_id"), "product_id"),
+            "product_code": values.text(get("product_code"), "product_code"),
+            "product_name": values.text(get("product_name"), "product_name"),
+            "supplier": values.text(get("supplier"), "supplier"),
+            "sku": values.text(get("sku"), "sku"),
+            "vendor_sku": values.text(get("vendor_sku"), "vendor_sku"),
+            "dn_sku_id": key,
+            "dn_vsku_id": values.text(get("dn_vsku_id"), "dn_vsku_id"),
+            "product_size": _size(get("product_size")),
+            "product_color": _color(get("product_color")),
+            "inv_on": values.boolean(get("inv_on"), "inv_on"),
+            "inv_lvl": values.number(get("inv_lvl"), "inv_lvl"),
+            "inv_warn": values.number(get("inv_warn"), "inv_warn"),
+            "inv_reorder_to": values.number(get("inv_reorder_to"), "inv_reorder_to"),
+            "inv_on_order_po": values.number(get("inv_on_order_po"), "inv_on_order_po"),
+            "inv_on_order_stk": values.number(get("inv_on_order_stk"), "inv_on_order_stk"),
+            "inv_on_order_total": values.number(get("inv_on_order_total"), "inv_on_order_total"),
+            "inv_last_modified": None if modified is None else times.rfc3339(modified),
+        }
+    except Malformed as error:
+        raise Malformed(f"row {key}: {error.message}") from None
+    return Row(key, dumps(record), modified)
+
+
+def _size(raw: Any) -> Record | None:
+    size = values.part(raw, "product_size")
+    if size is None:
+        return None
+    sub_sizes = size.get("sub_sizes")
+    return {
+        "option_id": values.text(size.get("option_id"), "product_size.option_id"),
+        "name": values.text(size.get("name"), "product_size.name"),
+        "code": values.text(size.get("code"), "product_size.code"),
+        "sub_sizes": None if sub_sizes is None else dumps(sub_sizes).decode(),
+    }
+
+
+def _color(raw: Any) -> Record | None:
+    color = values.part(raw, "product_color")
+    if color is None:
+        return None
+    return {
+        "id": values.text(color.get("id"), "product_color.id"),
+        "name": values.text(color.get("name"), "product_color.name"),
+    }
+
+
+# The fields that `update` can set, in the document's order.
+NUMBERS = ("inv_lvl", "inv_warn", "inv_reorder_to")
+WRITABLE = ("inv_on", *NUMBERS)
+OPERATOR = ("operator_id", "operator_login")
+
+# No shop counts more; it is what still fits a 32-bit column at the provider.
+LARGEST = 2**31 - 1
+
+
+def level_of(raw: dict[str, Any]) -> dict[str, Any]:
+    """The live values that a write can change."""
+    level: dict[str, Any] = {"inv_on": values.boolean(raw.get("inv_on"), "inv_on")}
+    level |= {name: values.number(raw.get(name), name) for name in NUMBERS}
+    return level
+
+
+def to_wish(record: Record) -> Wish:
+    """What an input record asks for.
+
+    Fields that are not written are ignored, so the tap's own records are accepted. Null means: leave
+    it. (Section "Update Inventory".)
+
+    Raises:
+        Rejected: no key, nothing to write, or a value that must never reach the provider.
+    """
+    key = record.get("dn_sku_id")
+    if not isinstance(key, str) or not key.strip():
+        raise Rejected("dn_sku_id is missing or no text")
+    fields: dict[str, Any] = {}
+    if record.get("inv_on") is not None:
+        fields["inv_on"] = _flag(record["inv_on"])
+    for name in NUMBERS:
+        if record.get(name) is not None:
+            fields[name] = _quantity(record[name], name)
+    if not fields:
+        raise Rejected(f"nothing to write: none of {', '.join(WRITABLE)} is given")
+    return Wish(key, fields, expected=_expected(record), extra=_operator(record))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Rejected("inv_on must be true or false")
+    return value
+
+
+def _quantity(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise Rejected(f"{name} must be a number")
+    exact = Decimal(value)
+    if not exact.is_finite() or abs(exact) > LARGEST or exact != exact.to_integral_value():
+        raise Rejected(f"{name} must be a whole number of at most {LARGEST}")
+    return int(exact)
+
+
+def check_change(change: Change) -> None:
+    """Refuse to send a level below zero. (One that already stands there is no change.)"""
+    for name in change.fields:
+        if name in NUMBERS and change.after[name] < 0:
+            raise Rejected(f"{name} must not be negative")
+
+
+def _expected(record: Record) -> dict[str, Any]:
+    expected = record.get("expected_inv_lvl")
+    if expected is None:
+        return {}
+    if isinstance(expected, bool) or not isinstance(expected, int | Decimal):
+        raise Rejected("expected_inv_lvl must be a number")
+    return {"inv_lvl": expected}
+
+
+def _operator(record: Record) -> dict[str, str]:
+    given = {name: record[name] for name in OPERATOR if record.get(name) is not None}
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
+            raise Rejected(f"{name} must be an id or a login")
+    return {name: str(value) for name, value in given.items()}

@@ -1,0 +1,96 @@
+"""Everything that can go wrong, named by what to do next.
+
+Each class carries the exit code that `tap-inventory` and `target-inventory` end with. Messages are
+written for the person who runs the command: what happened, and what to do. They never hold a
+credential, a response body or a value of the configuration.
+
+    InventoryError          1   a defect of ours
+    |- ConfigError          2   change a setting, the state or the catalog
+    |  `- InputError        2   the Singer input is broken at a line
+    |- Denied               3   sign-in refused: change a credential
+    |- Malformed            4   the provider's answer is not as documented
+    |- Unavailable          5   was retried; run again later
+    |- Rejected             7   this record cannot be written; the others can
+    |- Uncertain            8   a write was sent and no answer came
+    `- OutputError         10   standard output or a file cannot be written
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from inventory_providers.redaction import redact
+
+
+class InventoryError(Exception):
+    """The root. `place` is the provider or stream that it happened in."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, place: str | None = None) -> None:
+        super().__init__(redact(message))
+        self.message = redact(message)
+        self.place = place
+
+    def at(self, place: str) -> InventoryError:
+        """The same error, with `place` filled in where it was not known before."""
+        self.place = self.place or place
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class ConfigError(InventoryError):
+    """A setting, the state or the catalog is wrong; nothing was requested."""
+
+    exit_code = 2
+
+
+class InputError(ConfigError):
+    """A line of the target's input is not Singer; what came before it is done."""
+
+
+class Denied(InventoryError):
+    """The provider refused the sign-in. Never retried: accounts get locked."""
+
+    exit_code = 3
+
+
+class Malformed(InventoryError):
+    """An answer that the provider's document does not allow, a redirect, or a TLS failure."""
+
+    exit_code = 4
+
+
+class Unavailable(InventoryError):
+    """Retried for the whole budget without success; safe to run again."""
+
+    exit_code = 5
+
+
+class Rejected(InventoryError):
+    """The provider, or our own check, refuses this record for good."""
+
+    exit_code = 7
+
+
+class Uncertain(InventoryError):
+    """A write left us and its outcome is not known."""
+
+    exit_code = 8
+
+
+class OutputError(InventoryError):
+    """Standard output or a file of ours cannot be written."""
+
+    exit_code = 10
+
+
+class Stopped(BaseException):
+    """A signal asked us to stop. Not an `Exception`: no handler of errors may swallow it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+        self.exit_code = 128 + signum

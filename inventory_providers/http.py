@@ -1,0 +1,388 @@
+"""The one door to the network, and the only importer of httpx.
+
+Per request: credentials are put in at the last moment, the pace is kept, the answer is read within
+a total deadline and a size cap, decoded strictly, and handed to the room's own check, for a 200 is
+not yet a success. What may be repeated is repeated within a budget, `Retry-After` obeyed. Redirects
+are not followed, and neither proxies nor `.netrc` are taken from the environment: both would carry
+credentials to somebody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import ssl
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from inventory_providers.environment import DISTRIBUTION, Environment, Policy
+from inventory_providers.errors import (
+    ConfigError,
+    Denied,
+    InventoryError,
+    Malformed,
+    Unavailable,
+    Uncertain,
+)
+from inventory_providers.jsonio import NotJson, loads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from inventory_providers.pacing import Pace
+
+T = TypeVar("T")
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NOT_TAKEN = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, without credentials. `repeatable` is false for what changes stock."""
+
+    method: str
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    form: Sequence[tuple[str, str]] | None = None
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Header names are lower case; `elapsed` is in seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed: float
+
+    def date(self) -> datetime | None:
+        """The provider's clock by its `Date` header, in UTC, where it sent one."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
+        except ValueError:
+            return None
+
+
+class TryAgain(Exception):  # noqa: N818 - a request, not an error
+    """A passing fault: the same request may be sent again."""
+
+    def __init__(self, cause: str, *, after: float | None = None, sent: bool = True) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.after = after
+        self.sent = sent
+
+
+class Garbled(TryAgain):
+    """An answer came in full and cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How messages call the settings that the user can change."""
+
+    provider: str
+    credentials: Sequence[str]
+
+    @property
+    def api_url(self) -> str:
+        """The setting that says where the provider lives."""
+        return f"{self.provider}.api_url"
+
+    @property
+    def sign_in(self) -> str:
+        """The settings to check when the sign-in is refused."""
+        return " and ".join(f"{self.provider}.{name}" for name in self.credentials)
+
+
+class Door:
+    """All requests to one provider. Safe to use from several threads at once.
+
+    `sign` puts the credentials into a call just before it is sent; `renew` gets new ones after a
+    401, once per call, where the provider knows such a thing.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        names: Names,
+        environment: Environment,
+        sign: Callable[[Call], Call] = lambda call: call,
+        renew: Callable[[], None] | None = None,
+        pace: Pace | None = None,
+        policy: Policy | None = None,
+        passing: frozenset[int] = _PASSING,
+    ) -> None:
+        self.names = names
+        self.requests = 0
+        self._base = base_url.rstrip("/")
+        self._environment = environment
+        self._policy = policy or environment.policy
+        self._sign, self._renew, self._pace, self._passing = sign, renew, pace, passing
+        self._log = logging.getLogger(f"inventory.{names.provider}")
+        self._client = _client(base_url, self._policy, environment.user_agent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def json(self, call: Call, check: Callable[[Any, Answer], T]) -> T:
+        """Send `call`, decode the answer, return what `check` makes of it.
+
+        `check` gets the decoded document; it raises `Malformed`, `Denied` or `Rejected` for what the
+        provider says in a good envelope, `TryAgain` for what may pass.
+
+        Raises:
+            Denied, Malformed, Unavailable: as their names say, after the retries that make sense.
+            Uncertain: for a call that is not `repeatable`, when it was sent and no answer came.
+        """
+        return self._tries(call, lambda answer: check(self._document(answer), answer))
+
+    def _document(self, answer: Answer) -> Any:
+        try:
+            return loads(answer.body)
+        except NotJson as error:
+            what = _describe(answer.body) or f"not JSON: {error}"
+            raise Garbled(what) from None
+
+    def _tries(self, call: Call, check: Callable[[Answer], T]) -> T:
+        attempt = _Attempt(self._environment, self._policy)
+        renewed = self._renew is None
+        while True:
+            try:
+                return check(self._once(call))
+            except TryAgain as trouble:
+                self._wait_or_give_up(call, trouble, attempt)
+            except Denied:
+                if renewed or self._renew is None:
+                    raise
+                renewed = True
+                self._renew()
+
+    def _wait_or_give_up(self, call: Call, trouble: TryAgain, attempt: _Attempt) -> None:
+        if not call.repeatable and trouble.sent:
+            raise Uncertain(
+                f"a write was sent and its outcome is not known ({trouble.cause})",
+                place=self.names.provider,
+            )
+        wait = attempt.next_wait(trouble)
+        if wait is None:
+            self._give_up(trouble, attempt)
+        self._log.warning(
+            "%s: %s; trying again in %.0f s", self.names.provider, trouble.cause, wait
+        )
+        self._environment.clock.sleep(wait)
+
+    def _give_up(self, trouble: TryAgain, attempt: _Attempt) -> NoReturn:
+        tried = f"{trouble.cause}, {attempt.count} times in {attempt.elapsed():.0f} s"
+        if isinstance(trouble, Garbled):
+            raise Malformed(
+                f"the answer cannot be read: {tried}. Check {self.names.api_url}; "
+                "if it is right, ask the provider",
+                place=self.names.provider,
+            )
+        raise Unavailable(
+            f"{tried}. Nothing is lost: run again later", place=self.names.provider
+        )
+
+    def _once(self, call: Call) -> Answer:
+        if self._pace is not None:
+            self._pace.take()
+        answer = self._send(self._sign(call))
+        self._judge(answer)
+        return answer
+
+    def _send(self, call: Call) -> Answer:
+        self.requests += 1
+        start = self._environment.clock.monotonic()
+        try:
+            with self._client.stream(
+                call.method,
+                self._base + call.path + ("?" + encode(call.query) if call.query else ""),
+                content=_body(call),
+                headers=_headers(call),
+            ) as response:
+                body = self._read(response, start)
+                elapsed = self._environment.clock.monotonic() - start
+                return Answer(response.status_code, _lower(response.headers), body, elapsed)
+        except httpx.HTTPError as error:
+            raise self._translated(error) from None
+        except httpx.InvalidURL:
+            raise ConfigError("not a URL", place=self.names.api_url) from None
+
+    def _read(self, response: httpx.Response, start: float) -> bytes:
+        chunks, size = [], 0
+        # One more wait for a byte may follow the check, so it has to end that much earlier.
+        last = start + max(self._policy.deadline - self._policy.idle, self._policy.idle)
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > self._policy.max_bytes:
+                raise Malformed(
+                    f"the answer is larger than {self._policy.max_bytes // 2**20} MiB",
+                    place=self.names.provider,
+                )
+            if self._environment.clock.monotonic() > last:
+                raise TryAgain(f"the answer was not complete after {self._policy.deadline:.0f} s")
+        return b"".join(chunks)
+
+    def _translated(self, error: httpx.HTTPError) -> Exception:
+        """What an httpx error means. Its text is not used: it holds URLs."""
+        if isinstance(error, httpx.DecodingError):
+            return Garbled("the compressed body is broken")
+        if isinstance(error, httpx.UnsupportedProtocol):
+            return ConfigError("must be an https URL", place=self.names.api_url)
+        if reason := _tls_reason(error):
+            return Malformed(
+                f"no trusted TLS connection ({reason}). Check {self.names.api_url}",
+                place=self.names.provider,
+            )
+        unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        return TryAgain(_CAUSES.get(type(error), "the connection broke"), sent=not unsent)
+
+    def _judge(self, answer: Answer) -> None:
+        status = answer.status
+        if 200 <= status < 300:
+            return
+        if status in self._passing or status >= 500:
+            after = _retry_after(answer, self._environment)
+            raise TryAgain(f"HTTP {status}", after=after, sent=status not in _NOT_TAKEN)
+        raise self._refusal(status).at(self.names.provider)
+
+    def _refusal(self, status: int) -> InventoryError:
+        if status in {401, 403}:
+            return Denied(f"sign-in refused (HTTP {status}). Check {self.names.sign_in}")
+        if 300 <= status < 400:
+            return Malformed(
+                f"redirected (HTTP {status}); redirects are not followed, they would carry the "
+                f"credentials along. Set {self.names.api_url} to the final address"
+            )
+        return Malformed(f"HTTP {status} is not documented here. Check {self.names.api_url}")
+
+
+class _Attempt:
+    """Counts the tries of one call and says how long to wait before the next."""
+
+    def __init__(self, environment: Environment, policy: Policy) -> None:
+        self._clock, self._random, self._policy = environment.clock, environment.random, policy
+        self._start = self._clock.monotonic()
+        self.count = 0
+
+    def elapsed(self) -> float:
+        """Seconds since the first try began."""
+        return self._clock.monotonic() - self._start
+
+    def next_wait(self, trouble: TryAgain) -> float | None:
+        """Seconds to wait, or None when it is time to give up."""
+        self.count += 1
+        if isinstance(trouble, Garbled) and self.count >= self._policy.garbled:
+            return None
+        left = self._policy.budget - self.elapsed()
+        if left <= 0 or (trouble.after or 0) > left:
+            return None
+        nominal = min(self._policy.first_wait * 2 ** (self.count - 1), self._policy.longest_wait)
+        jittered = nominal * self._random.uniform(0.5, 1.0)
+        return min(max(jittered, 0.01), left) if trouble.after is None else trouble.after
+
+
+_CAUSES: dict[type[httpx.HTTPError], str] = {
+    httpx.ConnectError: "no connection",
+    httpx.ConnectTimeout: "no connection in time",
+    httpx.ReadTimeout: "no answer in time",
+    httpx.WriteTimeout: "the request was not taken in time",
+    httpx.RemoteProtocolError: "the answer was cut off",
+}
+
+
+def _client(base_url: str, policy: Policy, user_agent: str | None) -> httpx.Client:
+    # Loading the trusted certificates costs 30 ms: not for a sandbox on plain http.
+    secure = base_url.startswith("https:")
+    verify = httpx.create_ssl_context(trust_env=False) if secure else _no_tls()
+    return httpx.Client(
+        verify=verify,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(policy.idle, connect=policy.connect, pool=policy.deadline),
+        headers={"User-Agent": user_agent or default_user_agent(), "Accept": "application/json"},
+    )
+
+
+def _no_tls() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def default_user_agent() -> str:
+    """What the requests call themselves where `user_agent` is not set."""
+    return f"{DISTRIBUTION}/{version(DISTRIBUTION)} (Language=Python/{platform.python_version()})"
+
+
+def encode(pairs: Sequence[tuple[str, str]]) -> str:
+    """Query or form text; a blank is `%20`, which every server reads the same way."""
+    return urlencode(pairs, quote_via=quote)
+
+
+def _body(call: Call) -> bytes | None:
+    return call.content if call.form is None else encode(call.form).encode()
+
+
+def _headers(call: Call) -> dict[str, str]:
+    headers = dict(call.headers)
+    if call.form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return headers
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _describe(body: bytes) -> str | None:
+    if not body.strip():
+        return "an empty answer"
+    return "HTML instead of JSON" if body.lstrip()[:1] == b"<" else None
+
+
+def _retry_after(answer: Answer, environment: Environment) -> float | None:
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None
+    return max((moment - environment.clock.now()).total_seconds(), 0.0)
+
+
+def _tls_reason(error: BaseException | None) -> str | None:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        # These two are a connection that broke while it was being made: passing.
+        broken = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+        if isinstance(error, ssl.SSLError) and not broken:
+            return error.reason or "handshake failed"
+        error = error.__cause__ or error.__context__
+    return None

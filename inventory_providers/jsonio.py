@@ -1,0 +1,73 @@
+"""JSON without losses: exact numbers, strict UTF-8, nothing that JSON does not know.
+
+Integers of any sensible size stay integers, fractions become `Decimal`. A number that no double can
+hold, NaN, Infinity, invalid UTF-8 and absurd nesting are refused, never turned into null or U+FFFD.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import msgspec
+import simplejson
+
+
+class NotJson(ValueError):
+    """The bytes are no JSON that can be carried on without a loss."""
+
+
+def _fraction(text: str) -> Decimal:
+    if not math.isfinite(float(text)):
+        raise NotJson("a number is out of range")
+    return Decimal(text)
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotJson(f"{name} is not JSON")
+
+
+_decoder = msgspec.json.Decoder(float_hook=_fraction)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def loads(data: bytes) -> Any:
+    """The document, or `NotJson` saying what is wrong with it (never what stands in it)."""
+    try:
+        return _decoder.decode(data)
+    except RecursionError:
+        raise NotJson("nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _loads_slowly(data)
+
+
+def _loads_slowly(data: bytes) -> Any:
+    # msgspec refuses a lone surrogate (`"\ud83d"`), which is legal JSON and really occurs in
+    # product names that were cut in the middle of an emoji.
+    try:
+        return json.loads(data.decode(), parse_float=_fraction, parse_constant=_constant)
+    except UnicodeDecodeError:
+        raise NotJson("not valid UTF-8") from None
+    except RecursionError:
+        raise NotJson("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at character {error.pos}") from None
+    except NotJson:
+        raise
+    except ValueError:
+        raise NotJson("a number has too many digits") from None
+
+
+def dumps(value: Any) -> bytes:
+    """One line of JSON, without the line end. Decimals are written digit by digit."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _dumps_slowly(value)
+
+
+def _dumps_slowly(value: Any) -> bytes:
+    text: str = simplejson.dumps(value, use_decimal=True, separators=(",", ":"))
+    return text.encode()

@@ -1,0 +1,38 @@
+"""The list of rooms. A new provider is one folder and one name here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inventory_providers.contract import Provider, Stream, Write
+
+PROVIDER_NAMES: tuple[str, ...] = ("deconetwork",)
+
+# The configuration keys of all providers that the documents describe, built or not: a
+# configuration for one of them must not be taken for a misspelling.
+CONFIG_KEYS: tuple[str, ...] = ("sostocked", "s2", "shipstream", "deconetwork", "amazon_fba")
+
+
+@cache
+def provider(name: str) -> Provider:
+    """The declaration of one room."""
+    declared: Provider = import_module(f"inventory_providers.{name}").PROVIDER
+    return declared
+
+
+def providers() -> tuple[Provider, ...]:
+    """All rooms, in the order of the list."""
+    return tuple(provider(name) for name in PROVIDER_NAMES)
+
+
+def streams() -> dict[str, Stream]:
+    """Every stream of every room, by name."""
+    return {stream.name: stream for room in providers() for stream in room.streams}
+
+
+def writes() -> dict[str, tuple[Provider, Write]]:
+    """Everything that can be written, by the name of the input stream."""
+    return {write.stream: (room, write) for room in providers() for write in room.writes}

@@ -1,0 +1,179 @@
+"""Settings of the providers: pydantic models that are strict, and errors that show no values."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from inventory_providers import redaction
+from inventory_providers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic_core import ErrorDetails
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _wrong_url(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("url", "{reason}", {"reason": reason})
+
+
+def _check_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _wrong_url("is not a URL") from None
+    if not url.isascii() or any(character.isspace() for character in url):
+        raise _wrong_url("is not a URL")
+    if parts.scheme not in {"https", "http"} or not host:
+        raise _wrong_url("must be a URL that starts with https://")
+    if parts.username is not None or parts.password is not None:
+        raise _wrong_url("must not contain a user name or a password; they have their own settings")
+    if parts.query or parts.fragment:
+        raise _wrong_url("must not contain a query or a fragment")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise _wrong_url("must start with https:// (http only to 127.0.0.1): it carries credentials")
+    return url.rstrip("/")
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value():
+        raise PydanticCustomError("empty", "must not be empty")
+    return value
+
+
+ProviderUrl = Annotated[str, AfterValidator(_check_url)]
+Secret = Annotated[
+    SecretStr,
+    AfterValidator(_check_secret),
+    WithJsonSchema({"type": "string", "secret": True, "writeOnly": True}),
+]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class ProviderSettings(BaseModel):
+    """What every provider object has in common: strict types, no unknown keys."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True
+    )
+
+    def register_secrets(self) -> None:
+        """Make the redaction know every secret in here."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                redaction.register(value.get_secret_value())
+
+
+def register_raw_secrets(raw: Any) -> None:
+    """Know the secrets of a configuration before it is checked, so that no complaint shows them.
+
+    Anything that stands under a key that sounds like a credential counts, whatever its type.
+    """
+    if isinstance(raw, dict):
+        for key, value in raw.items():
+            if isinstance(value, dict | list):
+                register_raw_secrets(value)
+            elif any(word in str(key).lower() for word in ("password", "secret", "token")):
+                redaction.register(str(value))
+    elif isinstance(raw, list):
+        for value in raw:
+            register_raw_secrets(value)
+
+
+def utc_moment(text: Any, *, name: str) -> datetime:
+    """A date or date-time setting as a moment in UTC; without a zone it is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{name} must be a date-time such as 2026-01-31T00:00:00Z"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def explain(error: ValidationError, prefix: str, known: Iterable[str]) -> list[str]:
+    """One phrase per problem: the setting's name and what is wrong, never its value."""
+    return [_phrase(detail, prefix, list(known)) for detail in error.errors(include_input=False)]
+
+
+_WORDS = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "model_type": "must be an object",
+}
+
+
+def _phrase(detail: ErrorDetails, prefix: str, known: list[str]) -> str:
+    name = ".".join([prefix, *(str(part) for part in detail["loc"])]).strip(".")
+    if detail["type"] == "extra_forbidden":
+        return f"{name} is not a setting{did_you_mean(str(detail['loc'][-1]), known)}"
+    if detail["type"] == "literal_error":
+        return f"{name} must be {detail['ctx']['expected']}"
+    return f"{name} {_WORDS.get(detail['type'], detail['msg'])}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint in brackets, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.75)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of one provider object, in the plain form that Singer tools understand.
+
+    `$ref` and `anyOf` are avoided: environment variables and `--about` cannot deal with them.
+    """
+    properties = {}
+    for name, raw in model.model_json_schema()["properties"].items():
+        properties[name] = _plain(raw)
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    return {
+        "type": "object",
+        "description": (model.__doc__ or "").strip().splitlines()[0],
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _plain(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what Singer tools cannot read, keep the one type that is not null."""
+    merged = dict(raw)
+    for option in merged.pop("anyOf", []):
+        if option.get("type") != "null":
+            merged = {**option, **merged}
+    if merged.get("default", ...) is None:
+        del merged["default"]
+    dropped = ("minLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    return {key: value for key, value in merged.items() if key not in dropped}

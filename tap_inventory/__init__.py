@@ -1,0 +1,1 @@
+"""tap-inventory: a Singer tap that reads stock from inventory providers."""

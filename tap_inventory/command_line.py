@@ -1,0 +1,97 @@
+"""The options of `tap-inventory`: those that every SDK tap has, with errors that end in 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from inventory_providers import command
+from tap_inventory.tap import TapInventory
+
+NAME = TapInventory.name
+
+
+def _catalog(path: str | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    catalog = command.read_json_object(path, "catalog")
+    streams = catalog.get("streams")
+    if not isinstance(streams, list) or not all(_is_entry(entry) for entry in streams):
+        raise command.ConfigError(f"{path} is not a Singer catalog; make one with --discover",
+                                  place="catalog")
+    return catalog
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("tap_stream_id"), str)
+        and isinstance(entry.get("schema"), dict)
+    )
+
+
+@click.command(name=NAME, help="Execute the Singer tap.")
+@click.option("--version", is_flag=True, help="Display the package version.")
+@click.option("--about", is_flag=True, help="Display package metadata and settings.")
+@click.option(
+    "--format",
+    "about_format",
+    type=click.Choice(["json", "markdown"]),
+    help="Specify output style for --about",
+)
+@click.option(
+    "--config",
+    multiple=True,
+    help="Configuration file location or 'ENV' to use environment variables.",
+)
+@click.option("--discover", is_flag=True, help="Run the tap in discovery mode.")
+@click.option(
+    "--test",
+    is_flag=False,
+    flag_value="all",
+    type=click.Choice(["all", "schema"]),
+    help="Sync a single record of each stream; --test=schema writes the schemas only.",
+)
+@click.option("--catalog", help="Use a Singer catalog file with the tap.")
+@click.option("--state", help="Use a bookmarks file for incremental replication.")
+def COMMAND(  # noqa: N802 - a constant to its users
+    *,
+    version: bool,
+    about: bool,
+    about_format: str | None,
+    config: tuple[str, ...],
+    discover: bool,
+    test: str | None,
+    catalog: str | None,
+    state: str | None,
+) -> None:
+    """Parse the options, do what they ask."""
+    if version:
+        TapInventory.print_version()
+        return
+    if about:
+        TapInventory.print_about(about_format)
+        return
+    command.set_up_logging(NAME)
+    merged, from_environment = command.read_config(config)
+    tap = TapInventory(
+        config=merged,
+        parse_env_config=from_environment,
+        catalog=_catalog(catalog),
+        state=None if state is None else command.read_json_object(state, "state"),
+        setup_mapper=not discover,
+    )
+    _do(tap, discover=discover, test=test)
+
+
+def _do(tap: TapInventory, *, discover: bool, test: str | None) -> None:
+    if discover:
+        tap.run_discovery()
+    elif test == "schema":
+        tap.write_schemas()
+    elif test == "all":
+        tap.test_connections()
+        command.say(NAME, f"{len(tap.streams)} streams answered")
+    else:
+        tap.sync_all()

@@ -1,0 +1,157 @@
+"""The tap: configuration to streams, one session per provider, failures kept apart."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk import typing as th
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+
+from inventory_providers import config, registry, settings
+from inventory_providers.command import SIGNALS
+from inventory_providers.environment import DISTRIBUTION, Environment
+from tap_inventory import state
+from tap_inventory.streams import InventoryStream
+from tap_inventory.writer import LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from types import FrameType
+
+    from inventory_providers.contract import Session
+    from inventory_providers.errors import InventoryError
+
+LOG = logging.getLogger("tap-inventory")
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration, from the rooms' settings models."""
+    schema = th.PropertiesList(
+        th.Property(
+            "start_date",
+            th.DateTimeType,
+            title="Start date",
+            description="Earliest change to read where the provider can filter. Without it, all.",
+        ),
+        th.Property(
+            "user_agent",
+            th.StringType,
+            title="User agent",
+            description="What the requests call themselves.",
+        ),
+    ).to_dict()
+    for room in registry.providers():
+        schema["properties"][room.name] = settings.json_schema(room.settings)
+    return schema
+
+
+class TapInventory(Tap):
+    """Reads stock from inventory providers: one stream per provider endpoint."""
+
+    name = "tap-inventory"
+    package_name = DISTRIBUTION
+    config_jsonschema: ClassVar[dict[str, Any]] = config_schema()
+    dynamic_catalog = True
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+    capabilities: ClassVar[Any] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+    ]
+
+    def __init__(self, *, environment: Environment | None = None, **kwargs: Any) -> None:
+        self._failures: list[InventoryError] = []
+        self._sessions: dict[str, Session] = {}
+        self.environment = environment or Environment()
+        super().__init__(**kwargs)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
+        """Check the configuration with our own models: the SDK's messages print values.
+
+        Raises:
+            ConfigError: something is wrong; by name, never with its value.
+        """
+        schema = dict(self.config_jsonschema)
+        self.append_builtin_config(schema)
+        self.settings = config.load(dict(self._config), known=schema["properties"])
+        agent = self.settings.user_agent
+        if agent is not None:
+            self.environment = _with_user_agent(self.environment, agent)
+        return []
+
+    @property
+    def start_date(self) -> datetime | None:
+        """The setting `start_date`."""
+        return self.settings.start_date
+
+    def session(self, room: str) -> Session:
+        """The one session with a provider in this run."""
+        if room not in self._sessions:
+            declared = registry.provider(room)
+            self._sessions[room] = declared.connect(
+                self.settings.providers[room], self.environment
+            )
+        return self._sessions[room]
+
+    def discover_streams(self) -> Sequence[InventoryStream]:
+        """The streams of the providers that are configured."""
+        return [
+            InventoryStream(self, room.name, declared)
+            for room in registry.providers()
+            if room.name in self.settings.providers
+            for declared in room.streams
+        ]
+
+    def load_state(self, raw: dict[str, Any]) -> None:
+        """Check the state, then take it over."""
+        state.check(raw, registry.streams(), self.environment.clock.now())
+        super().load_state(raw)
+
+    def note_failure(self, error: InventoryError) -> None:
+        """A stream failed; the others go on, and the run ends with this error."""
+        LOG.error("%s", error)
+        self._failures.append(error)
+
+    def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK, which has no such hook
+        """Sync all streams; then raise the first failure, naming the others."""
+        try:
+            super().sync_all()
+            self.message_writer.flush()
+        finally:
+            for session in self._sessions.values():
+                session.close()
+        self._raise_failures()
+
+    def _raise_failures(self) -> None:
+        if not self._failures:
+            return
+        first, *others = self._failures
+        if others:
+            names = ", ".join(error.place or "a stream" for error in others)
+            first.message += f" (failed too: {names})"
+        raise first
+
+    def test_connections(self) -> None:
+        """One record of each stream; raises the first failure."""
+        self.run_connection_test()
+        self._raise_failures()
+
+    def _setup_signal_handlers(self) -> None:
+        """Left to the command: a library must not take the signals of its host."""
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        SIGNALS._arrived(signum, frame)  # noqa: SLF001
+
+
+def _with_user_agent(environment: Environment, agent: str) -> Environment:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(environment, user_agent=agent)
