@@ -71,9 +71,10 @@ class Signals:
         """From now on; only the main thread may do it, elsewhere it is a no-op."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._arrived)
+                signal.signal(number, self.arrived)
 
-    def _arrived(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def arrived(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """A signal came."""
         self.stop = Stopped(signum)
         if not self._deferred:
             raise self.stop
@@ -109,8 +110,9 @@ def set_up_logging(name: str) -> None:
     prefix = name.upper().replace("-", "_")
     level = os.environ.get(f"{prefix}_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
     if level.upper() not in logging.getLevelNamesMapping():
-        raise ConfigError(f"{level} is no log level; use DEBUG, INFO, WARNING or ERROR",
-                          place="LOGLEVEL")
+        raise ConfigError(
+            f"{level} is no log level; use DEBUG, INFO, WARNING or ERROR", place="LOGLEVEL"
+        )
     redaction.guard_logging()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s  %(message)s"))
@@ -140,7 +142,7 @@ def _outcome(name: str, work: Callable[[], int | None]) -> int:
     except BrokenPipeError:
         say(name, str(output_closed()))
         return OutputError.exit_code
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except Exception as error:
         logging.getLogger(name).debug("unexpected", exc_info=True)
         say(name, f"{_defect(error)}. This is a defect; LOGLEVEL=DEBUG shows more")
         return UNEXPECTED

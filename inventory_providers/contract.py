@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel
-
-from inventory_providers.settings import ProviderSettings
-
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from inventory_providers.environment import Environment
+    from inventory_providers.settings import ProviderSettings
 
 Record = dict[str, Any]
 Fields = Mapping[str, Any]
@@ -107,6 +106,14 @@ class Change:
     def fields(self) -> tuple[str, ...]:
         """The names of the fields that differ."""
         return tuple(name for name, value in self.after.items() if self.before[name] != value)
+
+    def done(self, live: Fields) -> bool:
+        """Whether the live values are the wanted ones."""
+        return all(live[name] == value for name, value in self.after.items())
+
+    def not_begun(self, live: Fields) -> bool:
+        """Whether the live values are still those from before."""
+        return all(live[name] == self.before[name] for name in self.fields)
 
 
 @dataclass(frozen=True, slots=True)

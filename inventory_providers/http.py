@@ -74,7 +74,7 @@ class Answer:
             return None
 
 
-class TryAgain(Exception):  # noqa: N818 - a request, not an error
+class TryAgain(Exception):
     """A passing fault: the same request may be sent again."""
 
     def __init__(self, cause: str, *, after: float | None = None, sent: bool = True) -> None:
@@ -152,8 +152,8 @@ class Door:
     def json(self, call: Call, check: Callable[[Any, Answer], T]) -> T:
         """Send `call`, decode the answer, return what `check` makes of it.
 
-        `check` gets the decoded document; it raises `Malformed`, `Denied` or `Rejected` for what the
-        provider says in a good envelope, `TryAgain` for what may pass.
+        `check` gets the decoded document; it raises `Malformed`, `Denied` or `Rejected` for what
+        the provider says in a good envelope, `TryAgain` for what may pass.
 
         Raises:
             Denied, Malformed, Unavailable: as their names say, after the retries that make sense.
@@ -204,9 +204,7 @@ class Door:
                 "if it is right, ask the provider",
                 place=self.names.provider,
             )
-        raise Unavailable(
-            f"{tried}. Nothing is lost: run again later", place=self.names.provider
-        )
+        raise Unavailable(f"{tried}. Nothing is lost: run again later", place=self.names.provider)
 
     def _once(self, call: Call) -> Answer:
         if self._pace is not None:

@@ -60,6 +60,20 @@ def _loads_slowly(data: bytes) -> Any:
         raise NotJson("a number has too many digits") from None
 
 
+def loads_leniently(data: bytes) -> Any:
+    """As `loads`, but NaN, Infinity and numbers out of range come through as what they are.
+
+    For the target's input: such a number makes one record unusable, not the whole line unreadable.
+    """
+    try:
+        return loads(data)
+    except NotJson as strict:
+        try:
+            return json.loads(data.decode(), parse_float=Decimal)
+        except (ValueError, RecursionError):
+            raise strict from None
+
+
 def dumps(value: Any) -> bytes:
     """One line of JSON, without the line end. Decimals are written digit by digit."""
     try:

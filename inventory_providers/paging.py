@@ -124,9 +124,7 @@ class OffsetWalk(Generic[R]):
             last = self._take(page.rows, seen, joined_to=last)
             offset += len(page.rows) - 1
 
-    def _ranges(
-        self, start: int, total: int, last: str | None, seen: _Pass, *, cut: bool
-    ) -> None:
+    def _ranges(self, start: int, total: int, last: str | None, seen: _Pass, *, cut: bool) -> None:
         # A first page shorter than asked means that the provider cuts: ask for what it gives.
         size = start if cut and start > 1 else self._limit
         offsets = range(start - 1, total - 1, max(size - 1, 1))
@@ -156,7 +154,8 @@ class OffsetWalk(Generic[R]):
 
     def _range(self, offset: int, size: int, total: int) -> list[Slice[R]]:
         """The pages from `offset` on that make up `size` rows, however short each one is."""
-        end, pages = min(offset + size, total), []
+        end = min(offset + size, total)
+        pages: list[Slice[R]] = []
         while offset < end - 1 or not pages:
             page = self._fetch(offset, end - offset)
             pages.append(page)

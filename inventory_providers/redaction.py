@@ -26,11 +26,11 @@ MASK = "*****"
 SHORTEST = 4
 
 _NAMES = (
-    "password|passwd|bearer_token|access_token|refresh_token|client_secret|accesstoken"
+    "username|password|passwd|bearer_token|access_token|refresh_token|client_secret|accesstoken"
     "|refreshtoken|clientsecret|authorization|x-amz-access-token|session_id"
 )
 _BY_NAME = re.compile(
-    rf"""((?:{_NAMES})["']?\s*(?:=|%3D|:|,)\s*b?["']?(?:(?:Bearer|Basic)\s+)?)"""
+    rf"""((?:{_NAMES})(?:["']?\s*(?:=|%3D|:)|["']\s*,)\s*b?["']?(?:(?:Bearer|Basic)\s+)?)"""
     r"""([^\s"'&,;}})\]<>]+)""",
     re.IGNORECASE,
 )

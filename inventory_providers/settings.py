@@ -57,7 +57,9 @@ def _check_url(url: str) -> str:
     if parts.query or parts.fragment:
         raise _wrong_url("must not contain a query or a fragment")
     if parts.scheme == "http" and not is_loopback(host):
-        raise _wrong_url("must start with https:// (http only to 127.0.0.1): it carries credentials")
+        raise _wrong_url(
+            "must start with https:// (http only to 127.0.0.1): it carries credentials"
+        )
     return url.rstrip("/")
 
 
@@ -79,9 +81,7 @@ Text = Annotated[str, Field(min_length=1)]
 class ProviderSettings(BaseModel):
     """What every provider object has in common: strict types, no unknown keys."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     def register_secrets(self) -> None:
         """Make the redaction know every secret in here."""
@@ -112,9 +112,7 @@ def utc_moment(text: Any, *, name: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise ConfigError(
-            f"{name} must be a date-time such as 2026-01-31T00:00:00Z"
-        ) from None
+        raise ConfigError(f"{name} must be a date-time such as 2026-01-31T00:00:00Z") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 

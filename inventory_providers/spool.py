@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 M = TypeVar("M")
@@ -14,21 +14,18 @@ M = TypeVar("M")
 IN_MEMORY = 32 * 1024 * 1024
 
 
-class _Place(NamedTuple):
-    offset: int
-    length: int
-
-
 class Spool(Generic[M]):
     """Lines of bytes under a key, each with a small mark; memory is bounded but for the keys.
 
-    Setting a key again replaces its line; iteration is in the order in which keys first came. The
-    file, if one is needed, has no name and mode 0600, and is gone with the process.
+    Setting a key again replaces its line; iteration is in the order in which keys first came. What
+    does not fit into memory goes to a file without a name, mode 0600, gone with the process.
     """
 
     def __init__(self, in_memory: int = IN_MEMORY) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115
-        self._places: dict[str, tuple[_Place, M]] = {}
+        self._room = in_memory
+        # A line, or where it stands in the file: offset and length.
+        self._lines: dict[str, tuple[bytes | tuple[int, int], M]] = {}
+        self._file: IO[bytes] | None = None
         self._end = 0
 
     def __enter__(self) -> Spool[M]:
@@ -40,27 +37,53 @@ class Spool(Generic[M]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._lines)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        return key in self._lines
 
     def mark(self, key: str) -> M | None:
         """What was stored with a key."""
-        place = self._places.get(key)
+        place = self._lines.get(key)
         return None if place is None else place[1]
+
+    def get(self, key: str) -> bytes | None:
+        """The line of a key."""
+        place = self._lines.get(key)
+        return None if place is None else self._read(place[0])
+
+    def keys(self) -> Iterable[str]:
+        """The keys, in the order in which they first came."""
+        return self._lines.keys()
 
     def put(self, key: str, line: bytes, mark: M) -> None:
         """Keep this line as the newest of its key."""
+        self._room -= len(line)
+        self._lines[key] = (line if self._room >= 0 else self._to_file(line), mark)
+
+    def _to_file(self, line: bytes) -> tuple[int, int]:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._file.seek(self._end)
         self._file.write(line)
-        self._places[key] = (_Place(self._end, len(line)), mark)
         self._end += len(line)
+        return self._end - len(line), len(line)
 
     def __iter__(self) -> Iterator[tuple[bytes, M]]:
-        for place, mark in self._places.values():
-            self._file.seek(place.offset)
-            yield self._file.read(place.length), mark
+        for place, mark in self._lines.values():
+            yield self._read(place), mark
+
+    def _read(self, place: bytes | tuple[int, int]) -> bytes:
+        if isinstance(place, bytes):
+            return place
+        assert self._file is not None
+        self._file.seek(place[0])
+        return self._file.read(place[1])

@@ -18,5 +18,5 @@ def parse(text: str) -> datetime:
 
 
 def rfc3339(moment: datetime) -> str:
-    """`2018-10-01T00:00:00Z`; with six digits of a fraction where there is one."""
-    return moment.replace(tzinfo=None).isoformat() + "Z"
+    """`2018-10-01T00:00:00Z` for a moment in UTC; six digits of a fraction where there is one."""
+    return moment.isoformat().removesuffix("+00:00") + "Z"

@@ -1,7 +1,7 @@
 """Writes what is made from the code: the schemas and the tables of the README.
 
-    python scripts/generate.py           write
-    python scripts/generate.py --check   end with 1 if something is stale
+python scripts/generate.py           write
+python scripts/generate.py --check   end with 1 if something is stale
 """
 
 from __future__ import annotations

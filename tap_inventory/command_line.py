@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from inventory_providers import command
+from inventory_providers.errors import ConfigError
 from tap_inventory.tap import TapInventory
 
 NAME = TapInventory.name
@@ -18,8 +19,9 @@ def _catalog(path: str | None) -> dict[str, Any] | None:
     catalog = command.read_json_object(path, "catalog")
     streams = catalog.get("streams")
     if not isinstance(streams, list) or not all(_is_entry(entry) for entry in streams):
-        raise command.ConfigError(f"{path} is not a Singer catalog; make one with --discover",
-                                  place="catalog")
+        raise ConfigError(
+            f"{path} is not a Singer catalog; make one with --discover", place="catalog"
+        )
     return catalog
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -84,7 +85,7 @@ class TapInventory(Tap):
         self.settings = config.load(dict(self._config), known=schema["properties"])
         agent = self.settings.user_agent
         if agent is not None:
-            self.environment = _with_user_agent(self.environment, agent)
+            self.environment = replace(self.environment, user_agent=agent)
         return []
 
     @property
@@ -96,9 +97,7 @@ class TapInventory(Tap):
         """The one session with a provider in this run."""
         if room not in self._sessions:
             declared = registry.provider(room)
-            self._sessions[room] = declared.connect(
-                self.settings.providers[room], self.environment
-            )
+            self._sessions[room] = declared.connect(self.settings.providers[room], self.environment)
         return self._sessions[room]
 
     def discover_streams(self) -> Sequence[InventoryStream]:
@@ -148,10 +147,4 @@ class TapInventory(Tap):
         """Left to the command: a library must not take the signals of its host."""
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        SIGNALS._arrived(signum, frame)  # noqa: SLF001
-
-
-def _with_user_agent(environment: Environment, agent: str) -> Environment:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(environment, user_agent=agent)
+        SIGNALS.arrived(signum, frame)

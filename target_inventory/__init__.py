@@ -1,1 +1,1 @@
-"""Singer target."""
+"""target-inventory: a Singer target that writes stock levels to inventory providers, carefully."""

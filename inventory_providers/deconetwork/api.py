@@ -196,10 +196,11 @@ def _status(document: Any) -> Status:
         kind = type(document).__name__
         raise Malformed(f"response_status is missing: the answer is {kind}, no object", place=NAME)
     raw = document.get("response_status")
-    code = raw.get("code") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict):
+        raise Malformed("response_status is missing in the answer", place=NAME)
+    code = raw.get("code")
     if code is None or isinstance(code, bool):
-        name = "response_status.code" if isinstance(raw, dict) else "response_status"
-        raise Malformed(f"{name} is missing in the answer", place=NAME)
+        raise Malformed("response_status.code is missing in the answer", place=NAME)
     if not str(code).isdigit():
         raise Malformed("response_status.code is no number", place=NAME)
     severity, description = raw.get("severity"), raw.get("description")
@@ -301,8 +302,11 @@ class _Bookmark:
     def _warn(self, modified: datetime) -> None:
         if not self._warned:
             self._warned = True
-            LOG.warning("%s: a row is dated in the future (%s); it does not move the bookmark",
-                        STREAM, _date(modified))
+            LOG.warning(
+                "%s: a row is dated in the future (%s); it does not move the bookmark",
+                STREAM,
+                _date(modified),
+            )
 
 
 class _Full:
@@ -357,12 +361,14 @@ class _Full:
         since = _whole_seconds(largest - took)
         request = replace(self._request, since=since, lookback=timedelta(0), full=False)
         try:
-            if self._since is not None:
-                raise _NotInOrder("dates cannot be asked for")
-            for row in _Changed(self._session, request, since).rows():
+            # As the fallback of a read by date there is no use in asking by date again.
+            for row in () if self._since else _Changed(self._session, request, since).rows():
                 self._keep(row)
+            proven = self._since is None
         except _NotInOrder as error:
+            proven = False
             LOG.info("%s: %s; changes during the read come with the next one", STREAM, error)
+        if not proven:
             self._bookmark.value = min(largest, largest - took + self._request.lookback)
 
     def _emit(self) -> Iterator[Page]:
@@ -379,7 +385,7 @@ class _Full:
         yield Page(lines, times, self._bookmark.value)
 
 
-class _NotInOrder(Exception):  # noqa: N818 - a finding, not an error
+class _NotInOrder(Exception):
     """The provider does not filter or sort by date as its document says."""
 
 
@@ -405,8 +411,7 @@ class _Changed:
                 yield self._page(rows)
         except _NotInOrder as error:
             LOG.warning("%s: %s; reading everything and filtering here", STREAM, error)
-            for page in _Full(self._session, self._request, self._bound).pages():
-                yield page
+            yield from _Full(self._session, self._request, self._bound).pages()
 
     def rows(self) -> Iterator[Row]:
         """The rows alone.
@@ -465,8 +470,9 @@ class _Changed:
         for row in rows:
             if self._emitted.get(row.key) != (row.modified, row.line):
                 if row.key in fresh:
-                    LOG.warning("%s: %s occurs twice in one answer; the last one wins",
-                                STREAM, row.key)
+                    LOG.warning(
+                        "%s: %s occurs twice in one answer; the last one wins", STREAM, row.key
+                    )
                     del fresh[row.key]
                 fresh[row.key] = row
         for row in fresh.values():
@@ -482,9 +488,7 @@ class _Changed:
         rows: dict[str, Row] = {}
 
         def fetch(offset: int, limit: int) -> Slice[Row]:
-            found = self._session.find(
-                conditions, sortby=PRODUCT_CODE, limit=limit, offset=offset
-            )
+            found = self._session.find(conditions, sortby=PRODUCT_CODE, limit=limit, offset=offset)
             return Slice([wire.to_row(raw) for raw in found.rows], found.total)
 
         def keep(row: Row) -> bool:
@@ -526,7 +530,9 @@ def read_levels(session: DecoNetwork, keys: Collection[str]) -> Mapping[str, Fie
 
 
 def _cheapest(session: DecoNetwork, keys: set[str]) -> list[Pairs]:
-    products = sorted({key.partition("_")[0] for key in keys if "_" in key})
+    # Digits only: an id that somebody mistyped must not become a question the provider refuses.
+    prefixes = {key.partition("_")[0] for key in keys}
+    products = sorted(prefix for prefix in prefixes if prefix.isascii() and prefix.isdigit())
     if len(products) > 1:
         total = session.find(EVERYTHING, sortby=PRODUCT_CODE, limit=1).total
         if total is None or len(products) * MOST_ROWS > total:

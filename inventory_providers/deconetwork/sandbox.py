@@ -335,8 +335,8 @@ class Sandbox(SandboxRoom):
             chosen = self._choose(count) if keys is None else self._named(keys)
             now = self._now() if self.switch("on_order_bumps") else None
             for sku in chosen:
-                purchased = int(sku.row.get("inv_on_order_po") or 0) + 10
-                total = int(sku.row.get("inv_on_order_total") or 0) + 10
+                purchased = _amount(sku, "inv_on_order_po") + 10
+                total = _amount(sku, "inv_on_order_total") + 10
                 values = {"inv_on_order_po": purchased, "inv_on_order_total": total}
                 self._change(sku, values, now)
             return [sku.key for sku in chosen]
@@ -521,7 +521,7 @@ class Sandbox(SandboxRoom):
         changed = self._apply(changes)
         if changed and self._spend("sale_in_between"):
             for sku in changed:
-                self._change(sku, {"inv_lvl": int(sku.row.get("inv_lvl") or 0) - 1}, self._now())
+                self._change(sku, {"inv_lvl": _amount(sku, "inv_lvl") - 1}, self._now())
         reply = self._status(10001, "SUCCESS", ".")
         reply.lost = "hang" if self._spend("update_lost_answer") else ""
         return reply
@@ -630,8 +630,13 @@ def _planned(what: Any) -> Reply:
 
 def _sold(sku: _Sku) -> int:
     """One less; where nothing is left, a delivery has come."""
-    level = int(sku.row.get("inv_lvl") or 0)
+    level = _amount(sku, "inv_lvl")
     return level - 1 if level > 0 else level + 24
+
+
+def _amount(sku: _Sku, column: str) -> int:
+    value = sku.row.get(column)
+    return value if isinstance(value, int) else 0
 
 
 def _query(request: Request) -> Parameters:

@@ -91,6 +91,25 @@ class InventoryRecord(_Part):
 
 DOCUMENTED = frozenset(InventoryRecord.model_fields)
 
+_NAMES = tuple(InventoryRecord.model_fields)
+_TEXTS = (
+    "product_id",
+    "product_code",
+    "product_name",
+    "supplier",
+    "sku",
+    "vendor_sku",
+    "dn_vsku_id",
+)
+_QUANTITIES = (
+    "inv_lvl",
+    "inv_warn",
+    "inv_reorder_to",
+    "inv_on_order_po",
+    "inv_on_order_stk",
+    "inv_on_order_total",
+)
+
 
 class Row(NamedTuple):
     """One row as it will be emitted."""
@@ -118,29 +137,21 @@ def key_of(row: Any) -> str:
 def to_row(raw: dict[str, Any]) -> Row:
     """A row of the answer as a record: every documented property, null where it was not sent."""
     key = key_of(raw)
-    get = raw.get
+    record = {name: raw.get(name) for name in _NAMES}
     try:
-        modified = values.moment(get("inv_last_modified"), "inv_last_modified")
-        record = {
-            "product_id": values.text(get("product_id"), "product_id"),
-            "product_code": values.text(get("product_code"), "product_code"),
-            "product_name": values.text(get("product_name"), "product_name"),
-            "supplier": values.text(get("supplier"), "supplier"),
-            "sku": values.text(get("sku"), "sku"),
-            "vendor_sku": values.text(get("vendor_sku"), "vendor_sku"),
-            "dn_sku_id": key,
-            "dn_vsku_id": values.text(get("dn_vsku_id"), "dn_vsku_id"),
-            "product_size": _size(get("product_size")),
-            "product_color": _color(get("product_color")),
-            "inv_on": values.boolean(get("inv_on"), "inv_on"),
-            "inv_lvl": values.number(get("inv_lvl"), "inv_lvl"),
-            "inv_warn": values.number(get("inv_warn"), "inv_warn"),
-            "inv_reorder_to": values.number(get("inv_reorder_to"), "inv_reorder_to"),
-            "inv_on_order_po": values.number(get("inv_on_order_po"), "inv_on_order_po"),
-            "inv_on_order_stk": values.number(get("inv_on_order_stk"), "inv_on_order_stk"),
-            "inv_on_order_total": values.number(get("inv_on_order_total"), "inv_on_order_total"),
-            "inv_last_modified": None if modified is None else times.rfc3339(modified),
-        }
+        # Values that have the documented type already are most of them, and need no call.
+        for name in _TEXTS:
+            if type(record[name]) is not str:
+                record[name] = values.text(record[name], name)
+        for name in _QUANTITIES:
+            if type(record[name]) is not int:
+                record[name] = values.number(record[name], name)
+        if type(record["inv_on"]) is not bool:
+            record["inv_on"] = values.boolean(record["inv_on"], "inv_on")
+        record["product_size"] = _size(record["product_size"])
+        record["product_color"] = _color(record["product_color"])
+        modified = values.moment(record["inv_last_modified"], "inv_last_modified")
+        record["inv_last_modified"] = None if modified is None else times.rfc3339(modified)
     except Malformed as error:
         raise Malformed(f"row {key}: {error.message}") from None
     return Row(key, dumps(record), modified)
@@ -188,8 +199,8 @@ def level_of(raw: dict[str, Any]) -> dict[str, Any]:
 def to_wish(record: Record) -> Wish:
     """What an input record asks for.
 
-    Fields that are not written are ignored, so the tap's own records are accepted. Null means: leave
-    it. (Section "Update Inventory".)
+    Fields that are not written are ignored, so the tap's own records are accepted. Null means:
+    leave it. (Section "Update Inventory".)
 
     Raises:
         Rejected: no key, nothing to write, or a value that must never reach the provider.
@@ -224,7 +235,7 @@ def _quantity(value: Any, name: str) -> int:
 
 
 def check_change(change: Change) -> None:
-    """Refuse to send a level below zero. (One that already stands there is no change.)"""
+    """Refuse to send a level below zero; one that already stands there is no change."""
     for name in change.fields:
         if name in NUMBERS and change.after[name] < 0:
             raise Rejected(f"{name} must not be negative")

@@ -1,0 +1,65 @@
+"""The options of `target-inventory`: those that every SDK target has, with errors that end in 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from inventory_providers import command
+from inventory_providers.errors import ConfigError
+from target_inventory.target import TargetInventory
+
+NAME = TargetInventory.name
+
+
+@click.command(name=NAME, help="Execute the Singer target.")
+@click.option("--version", is_flag=True, help="Display the package version.")
+@click.option("--about", is_flag=True, help="Display package metadata and settings.")
+@click.option(
+    "--format",
+    "about_format",
+    type=click.Choice(["json", "markdown"]),
+    help="Specify output style for --about",
+)
+@click.option(
+    "--config",
+    multiple=True,
+    help="Configuration file location or 'ENV' to use environment variables.",
+)
+@click.option(
+    "--input",
+    "input_path",
+    help="A path to read messages from instead of from standard in.",
+)
+def COMMAND(  # noqa: N802 - a constant to its users
+    *,
+    version: bool,
+    about: bool,
+    about_format: str | None,
+    config: tuple[str, ...],
+    input_path: str | None,
+) -> None:
+    """Parse the options, do what they ask."""
+    if version:
+        TargetInventory.print_version()
+        return
+    if about:
+        TargetInventory.print_about(about_format)
+        return
+    command.set_up_logging(NAME)
+    merged, from_environment = command.read_config(config)
+    target = TargetInventory(
+        config=merged, parse_env_config=from_environment, input_path=input_path
+    )
+    if input_path is None:
+        if sys.stdin.isatty():
+            command.say(NAME, "reading Singer messages from the terminal; end with Ctrl-D")
+        target.listen()
+        return
+    try:
+        with Path(input_path).open("rb") as file:
+            target.listen(file)  # type: ignore[arg-type]  # the reader takes bytes
+    except OSError as error:
+        raise ConfigError(f"cannot read {input_path}: {error.strerror}", place="input") from None

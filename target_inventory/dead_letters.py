@@ -1,0 +1,84 @@
+"""Rejected records as Singer messages that can be mended and fed back with `--input`."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from inventory_providers.errors import OutputError
+from inventory_providers.jsonio import dumps
+from inventory_providers.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One rejected record: as it came, why, and what stood at the provider then."""
+
+    stream: str
+    record: dict[str, Any]
+    reason: str
+    live: dict[str, Any] | None = None
+
+    def line(self, at: datetime) -> bytes:
+        """As a RECORD message; Singer readers ignore what stands besides the record."""
+        message = {
+            "type": "RECORD",
+            "stream": self.stream,
+            "record": _writable(self.record),
+            "rejected": {"reason": self.reason, "live": self.live, "at": rfc3339(at)},
+        }
+        return dumps(message) + b"\n"
+
+
+def _writable(value: Any) -> Any:
+    """NaN and Infinity as text: JSON has no numbers for them, and text is rejected again."""
+    if isinstance(value, dict):
+        return {key: _writable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def write(path: Path, letters: Sequence[Letter], at: datetime, *, anew: bool = False) -> None:
+    """Add the letters to the file, on disk before this returns. `anew` replaces what is there.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    lines: list[bytes] = []
+    for stream in dict.fromkeys(letter.stream for letter in letters):
+        schema = {"type": "object", "properties": {}}
+        schema_message = {"type": "SCHEMA", "stream": stream, "schema": schema}
+        lines.append(dumps(schema_message | {"key_properties": []}) + b"\n")
+        lines += [letter.line(at) for letter in letters if letter.stream == stream]
+    append(path, b"".join(lines), anew=anew)
+
+
+def append(path: Path, data: bytes, *, anew: bool = False) -> None:
+    """Add bytes to a file that only its owner may read; flushed to disk.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if anew else os.O_APPEND)
+    try:
+        with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", place="output") from None
+
+
+def is_same_file(first: Path, second: str | None) -> bool:
+    """Whether the letters would be added to the very file they are read from."""
+    return second is not None and first.exists() and first.samefile(second)

@@ -1,0 +1,54 @@
+"""What a run did, for a machine and for a person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from inventory_providers.jsonio import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_inventory.dead_letters import Letter
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts per outcome. `moved` are writes that were confirmed and changed again by others."""
+
+    mode: str
+    read: int = 0
+    unchanged: int = 0
+    planned: int = 0
+    written: int = 0
+    verified: int = 0
+    moved: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    rejected_by_reason: dict[str, int] = field(default_factory=dict)
+
+    def count_rejected(self, letters: Iterable[Letter]) -> None:
+        """Add rejected records."""
+        for letter in letters:
+            self.rejected += 1
+            reasons = self.rejected_by_reason
+            reasons[letter.reason] = reasons.get(letter.reason, 0) + 1
+
+    def line(self) -> str:
+        """One line for the terminal."""
+        parts = [f"{self.read} records read", f"{self.unchanged} unchanged"]
+        if self.mode == "plan":
+            parts.append(f"{self.planned} would change (nothing was written)")
+        else:
+            parts += [f"{self.written} written", f"{self.verified} verified by reading back"]
+        for name in ("moved", "rejected", "unknown"):
+            if count := getattr(self, name):
+                parts.append(f"{count} {name}")
+        return ", ".join([*parts, f"{self.requests} requests", f"{self.seconds:.1f} s"])
+
+    def json(self) -> bytes:
+        """The report as a file."""
+        return dumps(asdict(self) | {"seconds": round(self.seconds, 3)}) + b"\n"

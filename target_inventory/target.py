@@ -1,0 +1,281 @@
+"""The target: spool -> plan -> apply -> verify -> STATE."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Target
+from singer_sdk.helpers.capabilities import PluginCapabilities
+
+from inventory_providers import config, registry
+from inventory_providers.command import SIGNALS, output_closed, say
+from inventory_providers.environment import DISTRIBUTION, Environment
+from inventory_providers.errors import (
+    ConfigError,
+    InputError,
+    OutputError,
+    Rejected,
+    Uncertain,
+)
+from inventory_providers.jsonio import dumps
+from target_inventory import dead_letters, plan, settings
+from target_inventory.apply import Applier
+from target_inventory.changeset import ChangeSet
+from target_inventory.reader import KeyMissing, LineReader, RecordBeforeSchema
+from target_inventory.report import Report
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from inventory_providers.contract import Provider, Session, Write
+    from target_inventory.apply import Outcome
+    from target_inventory.plan import Plan
+
+LOG = logging.getLogger("target-inventory")
+
+
+class TargetInventory(Target):
+    """Writes stock to inventory providers: only what differs, and reads it back."""
+
+    name = "target-inventory"
+    package_name = DISTRIBUTION
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.config_schema()
+    message_reader_class = LineReader
+    message_reader: LineReader
+    max_parallelism = 1
+    capabilities: ClassVar[Any] = [PluginCapabilities.ABOUT, PluginCapabilities.STREAM_MAPS]
+
+    def __init__(
+        self,
+        *,
+        environment: Environment | None = None,
+        input_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.environment = environment or Environment()
+        self._input_path = input_path
+        self._changesets: dict[str, ChangeSet] = {}
+        self._keys: dict[str, list[str]] = {}
+        self._warned: set[str] = set()
+        self._mapped = False
+        super().__init__(**kwargs)
+        self._mapped = bool(self.config.get("stream_maps"))
+
+    # ---- configuration -------------------------------------------------------------------------
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Stream maps only: the SDK's other settings of targets mean tables and batches."""
+        super(Target, cls).append_builtin_config(config_jsonschema)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
+        """Check the configuration with our own models: the SDK's messages print values.
+
+        Raises:
+            ConfigError: something is wrong; by name, never with its value.
+        """
+        schema = dict(self.config_jsonschema)
+        self.append_builtin_config(schema)
+        raw = dict(self._config)
+        self.shared = config.load(raw, known={*schema["properties"], *settings.NOT_YET})
+        self.own = settings.load(raw)
+        if raw.get("journal_path") is not None:
+            LOG.warning("journal_path: this version keeps no journal of its writes yet")
+        if self.shared.user_agent is not None:
+            self.environment = replace(self.environment, user_agent=self.shared.user_agent)
+        return []
+
+    # ---- input ---------------------------------------------------------------------------------
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        stream, schema = message_dict.get("stream"), message_dict.get("schema")
+        if not isinstance(stream, str) or not isinstance(schema, dict):
+            raise InputError("a SCHEMA message without stream or schema")
+        if not isinstance(schema.get("properties"), dict):
+            raise InputError(f"the schema of {stream} has no properties")
+        keys = message_dict.get("key_properties") or []
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise InputError(f"the key_properties of {stream} are no list of names")
+        if self._mapped:
+            self.mapper.register_raw_stream_schema(stream, schema, keys)
+            aliases = [one.stream_alias for one in self.mapper.stream_maps[stream]]
+        else:
+            aliases = [stream]
+        self._keys[stream] = keys
+        for alias in aliases:
+            self._expect(alias)
+
+    def _expect(self, stream: str) -> None:
+        """A stream begins: known, or refused by name before anything is written."""
+        if stream in self._changesets:
+            return
+        known = registry.writes()
+        if stream in known:
+            room, write = known[stream]
+            if room.name not in self.shared.providers:
+                raise ConfigError(
+                    f"{stream} goes to {room.name}, which is not configured", place="configuration"
+                )
+            self._changesets[stream] = ChangeSet(write)
+        elif self.own.unknown_streams == "fail":
+            raise ConfigError(
+                f"{stream} cannot be written; these can: {', '.join(sorted(known))}. Deselect it "
+                "in the tap, or set unknown_streams to ignore",
+                place="input",
+            )
+        elif stream not in self._warned:
+            self._warned.add(stream)
+            LOG.warning("%s is not a stream that can be written: its records are skipped", stream)
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        stream = message_dict.get("stream")
+        record = message_dict.get("record")
+        if not isinstance(stream, str) or not isinstance(record, dict):
+            raise InputError("a RECORD message without stream or record")
+        if stream not in self._keys:
+            raise RecordBeforeSchema(f"a record of {stream} before its SCHEMA")
+        if self._mapped:
+            self._map(stream, record)
+        else:
+            self._take(stream, record)
+
+    def _map(self, stream: str, record: dict[str, Any]) -> None:
+        for stream_map in self.mapper.stream_maps[stream]:
+            mapped = stream_map.transform(dict(record))
+            if mapped is not None:
+                self._take(stream_map.stream_alias, mapped)
+
+    def _take(self, stream: str, record: dict[str, Any]) -> None:
+        changeset = self._changesets.get(stream)
+        if changeset is not None:
+            changeset.add(record)
+            return
+        missing = [key for key in self._keys.get(stream, ()) if key not in record]
+        if missing:
+            raise KeyMissing(f"a record of {stream} lacks its key {', '.join(missing)}")
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        if not isinstance(message_dict.get("value"), dict):
+            raise InputError("a STATE message whose value is no object")
+        self._latest_state = message_dict["value"]
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        LOG.debug("ACTIVATE_VERSION deletes nothing here: %s", message_dict.get("stream"))
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:  # noqa: ARG002
+        raise InputError(
+            "BATCH messages are refused: they name files to be read. Configure the tap without "
+            "batch_config"
+        )
+
+    # ---- the run -------------------------------------------------------------------------------
+
+    def process_endofpipe(self) -> None:
+        """The input has ended, well or not: carry out what came, then pass STATE on.
+
+        Raises:
+            InputError: a line was broken; what came before it is done and acknowledged.
+            Rejected, Uncertain: as the contract's exit codes 7 and 8 say.
+        """
+        start = self.environment.clock.monotonic()
+        report = Report(mode=self.own.mode)
+        try:
+            for changeset in self._changesets.values():
+                self._carry_out(changeset, report)
+            report.seconds = self.environment.clock.monotonic() - start
+        finally:
+            for changeset in self._changesets.values():
+                changeset.close()
+        self._finish(report)
+
+    def _carry_out(self, changeset: ChangeSet, report: Report) -> None:
+        room, write = registry.writes()[changeset.write.stream]
+        session = room.connect(self.shared.providers[room.name], self.environment)
+        try:
+            self._work_off(changeset, room, write, session, report)
+        finally:
+            report.requests += session.requests
+            session.close()
+
+    def _work_off(
+        self, changeset: ChangeSet, room: Provider, write: Write, session: Session, report: Report
+    ) -> None:
+        keys = changeset.keys
+        made = plan.make(changeset, write.levels(session, keys) if keys else {})
+        report.read += changeset.read
+        report.unchanged += made.unchanged
+        report.planned += len(made.changes)
+        letters = list(made.letters)
+        self._announce(made, room)
+        if self.own.mode == "apply":
+            outcome = Applier(session, write).apply(made.changes)
+            letters += outcome.letters
+            _count(outcome, report)
+        report.count_rejected(letters)
+        if letters:
+            self._bury(letters)
+
+    def _announce(self, made: Plan, room: Provider) -> None:
+        if self.own.plan_path is not None:
+            path = Path(self.own.plan_path)
+            dead_letters.append(path, b"".join(made.lines()), anew=True)
+        if made.changes:
+            title = "would change" if self.own.mode == "plan" else "changes"
+            plan.show(made.changes, f"{room.title}: {len(made.changes)} {title}")
+
+    def _bury(self, letters: list[dead_letters.Letter]) -> None:
+        path = self.own.dead_letters
+        for letter in letters[:10]:
+            LOG.warning("%s: rejected: %s", letter.stream, letter.reason)
+        anew = dead_letters.is_same_file(path, self._input_path)
+        dead_letters.write(path, letters, self.environment.clock.now(), anew=anew)
+        LOG.warning("%d rejected records are in %s", len(letters), path)
+
+    def _finish(self, report: Report) -> None:
+        say(self.name, report.line())
+        if self.own.report_path is not None:
+            dead_letters.append(Path(self.own.report_path), report.json(), anew=True)
+        if report.unknown:
+            raise Uncertain(
+                f"the outcome of {report.unknown} writes is not known; STATE was not passed on. "
+                "Run again: live levels are compared first"
+            )
+        if self.own.mode == "apply":
+            self._pass_state_on()
+        if self.message_reader.failure is not None:
+            raise self.message_reader.failure
+        if report.rejected > self.own.max_rejected:
+            raise Rejected(
+                f"{report.rejected} records were rejected (max_rejected is "
+                f"{self.own.max_rejected}); they are in {self.own.dead_letters}"
+            )
+
+    def _pass_state_on(self) -> None:
+        if not self._latest_state:
+            return
+        try:
+            sys.stdout.write(dumps(self._latest_state).decode() + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise output_closed() from None
+        except OSError as error:
+            raise OutputError(f"cannot be written: {error.strerror}", place="output") from None
+
+    def _setup_signal_handlers(self) -> None:
+        """Left to the command: the SDK's handler would acknowledge what was never written."""
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        SIGNALS.arrived(signum, frame)
+
+
+def _count(outcome: Outcome, report: Report) -> None:
+    report.written += len(outcome.written)
+    report.verified += outcome.verified
+    report.moved += outcome.moved
+    report.unknown += len(outcome.unknown)
+    for planned, cause in outcome.unknown[:10]:
+        LOG.error("%s %s: outcome unknown: %s", planned.write.stream, planned.change.key, cause)

@@ -1,0 +1,529 @@
+"""Promises of the one door to the network. Waits are counted on a clock that does not wait."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from inventory_providers import redaction
+from inventory_providers.environment import Policy
+from inventory_providers.errors import (
+    ConfigError,
+    Denied,
+    InventoryError,
+    Malformed,
+    Rejected,
+    Unavailable,
+    Uncertain,
+)
+from inventory_providers.http import Answer, Call, Door, Names, TryAgain, default_user_agent, encode
+from tests.inventory_providers.fakes import NOON, FakeClock, environment
+from tests.inventory_providers.shop import Says, Shop, document, refused_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+GET = Call("GET", "/stock")
+WRITE = Call("POST", "/stock", form=[("n", "1")], repeatable=False)
+NAMES = Names("shop", ("username", "password"))
+QUICK = Policy(idle=0.5, deadline=1.0, connect=2.0)
+
+
+def body(document: Any, answer: Answer) -> Any:
+    return document
+
+
+def door(shop: Shop | str, clock: FakeClock | None = None, **kwargs: Any) -> Door:
+    url = shop if isinstance(shop, str) else shop.url
+    policy = kwargs.pop("policy", Policy())
+    return Door(url, names=NAMES, environment=environment(policy, clock or FakeClock()), **kwargs)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_left() -> Iterator[None]:
+    secrets, pattern = set(redaction._secrets), redaction._pattern
+    yield
+    redaction._secrets.clear()
+    redaction._secrets.update(secrets)
+    redaction._pattern = pattern
+
+
+# ---- what is sent --------------------------------------------------------------------------------
+
+
+def test_a_request_as_it_arrives() -> None:
+    call = Call("GET", "/stock", query=[("a b", "c&d"), ("x[1][y]", "é")], headers={"X-One": "1"})
+    with Shop() as shop, door(shop) as it:
+        assert it.json(call, body) == {"ok": True}
+        assert it.requests == 1
+    (asked,) = shop.asked
+    assert (asked.method, asked.target) == ("GET", "/stock?a%20b=c%26d&x%5B1%5D%5By%5D=%C3%A9")
+    assert asked.headers["x-one"] == "1"
+    assert asked.headers["user-agent"] == default_user_agent()
+    assert asked.headers["user-agent"].startswith("singer-inventory/")
+
+
+def test_a_form_as_it_arrives() -> None:
+    with Shop() as shop, door(shop) as it:
+        it.json(WRITE, body)
+    (asked,) = shop.asked
+    assert (asked.method, asked.body) == ("POST", b"n=1")
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+
+
+def test_the_user_agent_of_the_configuration() -> None:
+    with Shop() as shop:
+        with Door(
+            shop.url, names=NAMES, environment=replace(environment(), user_agent="mine/1")
+        ) as it:
+            it.json(GET, body)
+        assert shop.asked[0].headers["user-agent"] == "mine/1"
+
+
+@pytest.mark.parametrize("base", ["/", "", "/api/"])
+def test_the_path_follows_the_base_with_one_slash(base: str) -> None:
+    with Shop() as shop, door(shop.url + base) as it:
+        it.json(GET, body)
+    assert shop.asked[0].target == base.rstrip("/") + "/stock"
+
+
+def test_credentials_are_put_in_for_each_try_and_only_then() -> None:
+    tokens = iter(("one", "two"))
+
+    def sign(call: Call) -> Call:
+        return replace(call, headers={"Authorization": next(tokens)})
+
+    with Shop(Says(503), Says()) as shop, door(shop, sign=sign) as it:
+        it.json(GET, body)
+    assert [asked.headers["authorization"] for asked in shop.asked] == ["one", "two"]
+
+
+def test_the_pace_is_taken_before_each_try() -> None:
+    takes: list[int] = []
+
+    class Counting:
+        def take(self) -> None:
+            takes.append(len(shop.asked))
+
+    with Shop(Says(503), Says(503), Says()) as shop, door(shop, pace=Counting()) as it:
+        it.json(GET, body)
+    assert takes == [0, 1, 2]
+
+
+def test_encode_writes_a_blank_that_every_server_reads() -> None:
+    assert encode([("a", "b c+d/é")]) == "a=b%20c%2Bd/%C3%A9"
+
+
+# ---- statuses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
+def test_a_passing_status_is_tried_again(status: int, clock: FakeClock) -> None:
+    with Shop(Says(status), Says(status), Says()) as shop, door(shop, clock) as it:
+        assert it.json(GET, body) == {"ok": True}
+    assert len(shop.asked) == 3
+    assert len(clock.slept) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_sign_in_is_asked_once_and_names_the_settings(
+    status: int, clock: FakeClock
+) -> None:
+    with Shop(Says(status)) as shop, door(shop, clock) as it:
+        with pytest.raises(Denied, match=r"shop\.username and shop\.password"):
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 409, 410, 418, 422, 451])
+def test_a_status_that_nobody_documented_is_not_tried_again(status: int) -> None:
+    with Shop(Says(status)) as shop, door(shop) as it:
+        with pytest.raises(Malformed, match=rf"{status}.*shop\.api_url"):
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(status: int) -> None:
+    with Shop() as other:
+        elsewhere = Says(status, headers={"Location": f"{other.url}/stock?token=1"})
+        with Shop(elsewhere) as shop, door(shop) as it:
+            with pytest.raises(Malformed, match=r"redirect.*shop\.api_url"):
+                it.json(GET, body)
+            assert len(shop.asked) == 1
+        assert other.asked == []
+
+
+# ---- waiting -------------------------------------------------------------------------------------
+
+
+def test_retry_after_in_seconds_is_obeyed(clock: FakeClock) -> None:
+    with Shop(Says(429, headers={"Retry-After": "20"}), Says()) as shop, door(shop, clock) as it:
+        it.json(GET, body)
+    assert clock.slept == [20]
+
+
+def test_retry_after_as_a_date_is_obeyed(clock: FakeClock) -> None:
+    date = format_datetime(NOON + timedelta(seconds=45), usegmt=True)
+    with Shop(Says(503, headers={"Retry-After": date}), Says()) as shop, door(shop, clock) as it:
+        it.json(GET, body)
+    assert clock.slept == [45]
+
+
+def test_a_date_that_has_passed_means_now(clock: FakeClock) -> None:
+    date = format_datetime(NOON - timedelta(seconds=45), usegmt=True)
+    with Shop(Says(503, headers={"Retry-After": date}), Says()) as shop, door(shop, clock) as it:
+        it.json(GET, body)
+    assert clock.slept == [0]
+
+
+@pytest.mark.parametrize("after", ["soon", "", "-5", "1.5", "²"])
+def test_a_retry_after_that_is_none_is_no_reason_to_fail(after: str, clock: FakeClock) -> None:
+    says = Says(raw=b"HTTP/1.1 503 x\r\nContent-Length: 0\r\nRetry-After: %s\r\n\r\n" % after.encode("latin-1", "replace"))
+    with Shop(says, Says()) as shop, door(shop, clock) as it:
+        assert it.json(GET, body) == {"ok": True}
+    assert len(clock.slept) == 1
+    assert 0 < clock.slept[0] <= 1
+
+
+def test_a_retry_after_for_ever_stops_within_the_budget(clock: FakeClock) -> None:
+    with Shop(Says(429, headers={"Retry-After": "20"})) as shop, door(shop, clock) as it:
+        with pytest.raises(Unavailable, match="429"):
+            it.json(GET, body)
+        assert len(shop.asked) == 7, "120 s of budget hold six waits of 20 s"
+    assert clock.monotonic() <= 120
+
+
+def test_a_retry_after_beyond_the_budget_is_not_waited_for(clock: FakeClock) -> None:
+    with Shop(Says(429, headers={"Retry-After": "3600"})) as shop, door(shop, clock) as it:
+        with pytest.raises(Unavailable):
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+    assert clock.slept == []
+
+
+def test_503_for_90_seconds_is_survived(clock: FakeClock) -> None:
+    with Shop(*[Says(503)] * 6, Says()) as shop, door(shop, clock) as it:
+        assert it.json(GET, body) == {"ok": True}
+
+
+def test_503_for_ever_stops_at_the_budget(clock: FakeClock) -> None:
+    with Shop(Says(503)) as shop, door(shop, clock) as it:
+        with pytest.raises(Unavailable, match=r"HTTP 503, \d+ times in \d+ s"):
+            it.json(GET, body)
+        assert 5 <= len(shop.asked) <= 20
+    assert 100 <= clock.monotonic() <= 132
+
+
+def test_waits_grow_and_differ(clock: FakeClock) -> None:
+    with Shop(Says(503)) as shop, door(shop, clock) as it, pytest.raises(Unavailable):
+        it.json(GET, body)
+    assert clock.slept[0] < clock.slept[3]
+    assert max(clock.slept) <= 30
+    assert len(set(clock.slept)) > 3
+
+
+# ---- answers that cannot be read -----------------------------------------------------------------
+
+CUT_OFF = {
+    "reset": Says(reset=True),
+    "short length": Says(raw=b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"ok"'),
+    "cut chunk": Says(raw=b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{"ok"'),
+    "cut without length": Says(raw=b'HTTP/1.1 200 OK\r\n\r\n{"ok"'),
+    "no HTTP": Says(raw=b"hello\r\n\r\n"),
+    "bad gzip": Says(headers={"Content-Encoding": "gzip"}, body=b"\x1f\x8b\x08\x00nonsense"),
+    "cut gzip": Says(headers={"Content-Encoding": "gzip"}, body=gzip.compress(b'{"ok":true}' * 99)[:-20]),
+    "HTML": Says(body=b" <html>oops</html>"),
+    "empty": Says(body=b""),
+    "blank": Says(body=b" \r\n"),
+    "invalid UTF-8": Says(body=b'{"ok":"\xff"}'),
+    "NaN": Says(body=b'{"ok":NaN}'),
+}
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_an_answer_that_cannot_be_read_is_asked_for_again(name: str, clock: FakeClock) -> None:
+    with Shop(CUT_OFF[name], Says()) as shop, door(shop, clock) as it:
+        assert it.json(GET, body) == {"ok": True}
+        assert len(shop.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in CUT_OFF if n not in {"reset", "short length", "cut chunk", "no HTTP"}]
+)
+def test_one_that_stays_so_is_malformed_after_few_tries(name: str, clock: FakeClock) -> None:
+    with Shop(CUT_OFF[name]) as shop, door(shop, clock) as it:
+        with pytest.raises(Malformed, match=r"shop\.api_url"):
+            it.json(GET, body)
+        assert len(shop.asked) == 3
+
+
+def test_a_compressed_answer_is_read() -> None:
+    says = Says(headers={"Content-Encoding": "gzip"}, body=gzip.compress(b'{"ok":1}'))
+    with Shop(says) as shop, door(shop) as it:
+        assert it.json(GET, body) == {"ok": 1}
+
+
+def test_no_answer_in_time_is_tried_again(clock: FakeClock) -> None:
+    release = threading.Event()
+    hang = Says(before=lambda: release.wait(5) and None)
+    policy = replace(QUICK, idle=0.1)
+    with Shop(hang, Says()) as shop, door(shop, clock, policy=policy) as it:
+        assert it.json(GET, body) == {"ok": True}
+        release.set()
+        assert len(shop.asked) == 2
+
+
+def test_a_trickle_ends_at_the_deadline(clock: FakeClock) -> None:
+    # Each byte takes ten seconds of the clock; the idle time is never exceeded.
+    trickle = Says(chunks=tuple(bytes([n]) for n in b'{"ok":1}'), between=_pause(clock))
+    with Shop(trickle) as shop, door(shop, clock, policy=Policy(budget=100)) as it:
+        with pytest.raises(Unavailable, match="not complete after 60 s"):
+            it.json(GET, body)
+        tries = len(shop.asked)
+    assert clock.monotonic() <= tries * 60 + 100
+
+
+def _pause(clock: FakeClock) -> Callable[[], None]:
+    gate = threading.Event()
+
+    def pause() -> None:
+        clock.step(10)
+        gate.wait(0.02)  # lets the reader see each byte on its own
+
+    return pause
+
+
+def test_an_answer_beyond_the_size_is_not_read_to_its_end() -> None:
+    policy = replace(QUICK, max_bytes=1024 * 1024)
+    with Shop(Says(body=b'"' + b"x" * 2**22 + b'"')) as shop, door(shop, policy=policy) as it:
+        with pytest.raises(Malformed, match="larger than 1 MiB"):
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+
+
+def test_a_small_body_that_grows_by_decompression_counts_as_what_it_becomes() -> None:
+    policy = replace(QUICK, max_bytes=1024 * 1024)
+    bomb = gzip.compress(b'"' + b"x" * 2**24 + b'"')
+    says = Says(headers={"Content-Encoding": "gzip"}, body=bomb)
+    with Shop(says) as shop, door(shop, policy=policy) as it:
+        with pytest.raises(Malformed, match="larger than 1 MiB"):
+            it.json(GET, body)
+
+
+def test_nobody_listens(clock: FakeClock) -> None:
+    with door(f"http://127.0.0.1:{refused_port()}", clock) as it:
+        with pytest.raises(Unavailable, match="no connection"):
+            it.json(GET, body)
+        assert it.requests > 3
+
+
+# ---- what changes stock is not repeated ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "says",
+    [Says(500), Says(502), Says(503), Says(504), *CUT_OFF.values()],
+    ids=["500", "502", "503", "504", *CUT_OFF],
+)
+def test_a_write_whose_answer_is_lost_is_uncertain_and_sent_once(
+    says: Says, clock: FakeClock
+) -> None:
+    with Shop(says) as shop, door(shop, clock) as it:
+        with pytest.raises(Uncertain, match="not known"):
+            it.json(WRITE, body)
+        assert len(shop.asked) == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_write_that_was_not_taken_is_sent_again(status: int, clock: FakeClock) -> None:
+    with Shop(Says(status), Says()) as shop, door(shop, clock) as it:
+        assert it.json(WRITE, body) == {"ok": True}
+        assert len(shop.asked) == 2
+        assert len({asked.body for asked in shop.asked}) == 1
+
+
+def test_a_write_that_never_left_is_unavailable_not_uncertain(clock: FakeClock) -> None:
+    with door(f"http://127.0.0.1:{refused_port()}", clock) as it, pytest.raises(Unavailable):
+        it.json(WRITE, body)
+
+
+def test_a_write_that_hangs_is_uncertain(clock: FakeClock) -> None:
+    release = threading.Event()
+    hang = Says(before=lambda: release.wait(5) and None)
+    with Shop(hang) as shop, door(shop, clock, policy=replace(QUICK, idle=0.1)) as it:
+        with pytest.raises(Uncertain):
+            it.json(WRITE, body)
+        release.set()
+
+
+# ---- the room's own check ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Malformed, Denied, Rejected])
+def test_what_the_check_raises_comes_out_at_once(kind: type[InventoryError]) -> None:
+    def check(document: Any, answer: Answer) -> None:
+        raise kind("because")
+
+    with Shop() as shop, door(shop) as it:
+        with pytest.raises(kind, match="because"):
+            it.json(GET, check)
+        assert len(shop.asked) == 1
+
+
+def test_the_check_can_ask_for_another_try(clock: FakeClock) -> None:
+    def check(document: Any, answer: Answer) -> Any:
+        if document == 1:
+            raise TryAgain("busy", after=7)
+        return document
+
+    with Shop(Says(body=b"1"), Says(body=b"2")) as shop, door(shop, clock) as it:
+        assert it.json(GET, check) == 2
+    assert clock.slept == [7]
+
+
+def test_the_check_sees_headers_and_the_providers_clock() -> None:
+    says = Says(raw=b"HTTP/1.1 200 OK\r\nDate: Sun, 01 Mar 2026 12:00:00 GMT\r\nContent-Length: 2\r\nX-Y: z\r\n\r\n{}")
+    with Shop(says) as shop, door(shop) as it:
+        answer = it.json(GET, lambda document, answer: answer)
+    assert answer.headers["x-y"] == "z"
+    assert answer.date() == NOON
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Sun, 99 Mar 2026 12:00:00 GMT"])
+def test_a_clock_that_cannot_be_read_is_none(date: str) -> None:
+    assert Answer(200, {"date": date}, b"", 0.0).date() is None
+
+
+# ---- new credentials after a 401 -----------------------------------------------------------------
+
+
+def test_credentials_are_renewed_once_after_a_401() -> None:
+    renewals: list[int] = []
+    with Shop(Says(401), Says()) as shop, door(shop, renew=lambda: renewals.append(1)) as it:
+        assert it.json(GET, body) == {"ok": True}
+        assert len(shop.asked) == 2
+    assert renewals == [1]
+
+
+def test_a_401_after_the_renewal_is_final() -> None:
+    renewals: list[int] = []
+    with Shop(Says(401)) as shop, door(shop, renew=lambda: renewals.append(1)) as it:
+        with pytest.raises(Denied):
+            it.json(GET, body)
+        assert len(shop.asked) == 2
+    assert renewals == [1]
+
+
+def test_each_call_may_renew() -> None:
+    renewals: list[int] = []
+    with Shop(Says(401), Says(), Says(401), Says()) as shop:
+        with door(shop, renew=lambda: renewals.append(1)) as it:
+            it.json(GET, body)
+            it.json(GET, body)
+    assert renewals == [1, 1]
+
+
+def test_a_write_that_was_refused_by_401_is_sent_again_after_the_renewal() -> None:
+    with Shop(Says(401), Says()) as shop, door(shop, renew=lambda: None) as it:
+        assert it.json(WRITE, body) == {"ok": True}
+        assert len(shop.asked) == 2
+
+
+# ---- nothing from the environment ----------------------------------------------------------------
+
+
+def test_no_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Shop() as proxy, Shop() as shop:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with door(shop) as it:
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+        assert proxy.asked == []
+
+
+def test_no_credentials_from_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with Shop() as shop, door(shop) as it:
+        it.json(GET, body)
+    assert "authorization" not in shop.asked[0].headers
+
+
+def test_no_certificates_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    door("https://127.0.0.1").close()
+
+
+def test_no_cookies_are_kept() -> None:
+    with Shop(Says(headers={"Set-Cookie": "session=hunter22"})) as shop, door(shop) as it:
+        it.json(GET, body)
+        it.json(GET, body)
+    assert "cookie" not in shop.asked[1].headers
+
+
+# ---- messages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "says",
+    [Says(401), Says(404), Says(302), Says(503), Says(body=b"<p>"), Says(body=b""), Says(reset=True)],
+    ids=lambda says: str(says.status),
+)
+def test_no_message_or_log_shows_url_body_or_credential(
+    says: Says, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    echo = b"/stock?password=hunter22 " + says.body if says.body != b"" else b""
+    says = replace(says, body=echo) if says.status != 200 else says
+    call = replace(GET, query=[("password", "hunter22")], headers={"Authorization": "hunter22"})
+    redaction.guard_logging()
+    with Shop(says) as shop, door(shop, clock) as it, caplog.at_level(logging.DEBUG):
+        with pytest.raises(InventoryError) as caught:
+            it.json(call, body)
+    shown = str(caught.value) + "".join(record.getMessage() for record in caplog.records)
+    assert "hunter22" not in shown
+    assert "127.0.0.1" not in str(caught.value)
+    assert caught.value.place == "shop"
+    assert str(caught.value).startswith("shop: ")
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "shop.test", ""])
+def test_a_base_that_is_no_web_address_is_a_wrong_setting(url: str) -> None:
+    with door(url) as it, pytest.raises(ConfigError, match=r"shop\.api_url"):
+        it.json(GET, body)
+
+
+def test_many_threads_may_use_one_door() -> None:
+    results: list[Any] = []
+    with Shop(Says(body=document({"n": 1}))) as shop, door(shop) as it:
+        threads = [
+            threading.Thread(target=lambda: results.append(it.json(GET, body))) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert it.requests == 8
+    assert results == [{"n": 1}] * 8

@@ -1,0 +1,59 @@
+"""Promise: the newest line of each key comes back, in the order of first arrival, however many."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory_providers.spool import Spool
+
+puts = st.lists(
+    st.tuples(st.text(max_size=3), st.binary(max_size=50), st.none() | st.integers()), max_size=40
+)
+
+
+@given(puts, st.sampled_from([1, 64, 1_000_000]))
+def test_it_behaves_as_a_dictionary(items: list[tuple[str, bytes, int | None]], memory: int) -> None:
+    expected: dict[str, tuple[bytes, int | None]] = {}
+    with Spool[int | None](in_memory=memory) as spool:
+        for key, line, mark in items:
+            assert (key in spool) == (key in expected)
+            spool.put(key, line, mark)
+            expected[key] = (line, mark)
+            assert spool.mark(key) == mark
+            assert len(spool) == len(expected)
+        assert list(spool) == list(expected.values())
+        assert list(spool) == list(expected.values()), "it can be read twice"
+
+
+def test_an_unknown_key_has_no_mark() -> None:
+    with Spool[int]() as spool:
+        assert spool.mark("a") is None
+
+
+def test_it_can_grow_while_it_is_read() -> None:
+    with Spool[int]() as spool:
+        spool.put("a", b"1", 1)
+        rows = iter(spool)
+        assert next(rows) == (b"1", 1)
+        spool.put("a", b"22", 2)
+        assert list(spool) == [(b"22", 2)]
+
+
+@pytest.mark.parametrize("rows", [10, 20_000])
+def test_rows_beyond_the_memory_go_to_disk_and_come_back(rows: int) -> None:
+    with Spool[int](in_memory=10_000) as spool:
+        for number in range(rows):
+            spool.put(str(number), b"x" * 20 + str(number).encode(), number)
+        on_disk = spool._file._rolled  # type: ignore[attr-defined]
+        assert on_disk == (rows > 400)
+        assert [mark for _, mark in spool] == list(range(rows))
+        assert all(line == b"x" * 20 + str(mark).encode() for line, mark in spool)
+
+
+def test_it_is_closed_with_the_block() -> None:
+    with Spool[int]() as spool:
+        spool.put("a", b"1", 1)
+    with pytest.raises(ValueError, match="closed"):
+        spool.put("b", b"1", 1)

@@ -1,0 +1,134 @@
+"""Promise: values of an answer become values of a record without a loss, or are refused by name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory_providers import values
+from inventory_providers.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+numbers = st.integers() | st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [(None, None), ("", ""), ("a", "a"), (2, "2"), (2**70, str(2**70)), (Decimal("1.50"), "1.50")],
+)
+def test_text(raw: Any, expected: str | None) -> None:
+    assert values.text(raw, "sku") == expected
+
+
+@given(numbers)
+def test_a_number_stays_as_it_is(value: int | Decimal) -> None:
+    assert values.number(value, "inv_lvl") is value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9))
+def test_a_number_as_text_is_the_number(value: Decimal) -> None:
+    if value == 0 or abs(value.adjusted()) <= 300:
+        assert values.number(f" {value} ", "inv_lvl") == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("  ", None),
+        ("76.0000", 76),
+        ("0.1", Decimal("0.1")),
+        ("-0", 0),
+        ("9007199254740993", 2**53 + 1),
+        (str(2**63), 2**63),
+        ("-5", -5),
+    ],
+)
+def test_number(raw: Any, expected: int | Decimal | None) -> None:
+    found = values.number(raw, "inv_lvl")
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [(None, None), (True, True), (False, False), (1, True), (0, False), ("1", True), ("0", False),
+     ("true", True), ("False", False)],
+)
+def test_boolean(raw: Any, expected: bool | None) -> None:
+    assert values.boolean(raw, "inv_on") is expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("2018-10-01T00:00:00", datetime(2018, 10, 1, tzinfo=UTC)),
+        ("2018-10-01T00:00:00Z", datetime(2018, 10, 1, tzinfo=UTC)),
+        ("2018-10-01T02:00:00+02:00", datetime(2018, 10, 1, tzinfo=UTC)),
+        ("2018-10-01T00:00:00.5Z", datetime(2018, 10, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
+    ],
+)
+def test_moment(raw: Any, expected: datetime | None) -> None:
+    assert values.moment(raw, "inv_last_modified") == expected
+
+
+@pytest.mark.parametrize("raw", [None, {}, {"id": 1}])
+def test_part(raw: Any) -> None:
+    assert values.part(raw, "product_size") is raw
+
+
+REFUSED: list[tuple[Callable[[Any, str], Any], Any]] = [
+    *((values.text, raw) for raw in (True, [], {})),
+    *(
+        (values.number, raw)
+        for raw in (
+            True, False, [], {}, "abc", "1,000", "NaN", "Infinity", "-inf", "1_000", "1e400",
+            "1e-400", "0x10", "1 2", "--1",
+        )
+    ),
+    *((values.boolean, raw) for raw in ("yes", "", 2, -1, [], {}, Decimal(1))),
+    *(
+        (values.moment, raw)
+        for raw in (
+            0, 1538352000, True, [], {}, "yesterday", "2018-13-01T00:00:00", "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+        )
+    ),
+    *((values.part, raw) for raw in ("", 0, [], True)),
+]
+
+
+@pytest.mark.parametrize(("read", "raw"), REFUSED)
+def test_what_is_not_as_documented_is_refused_by_name(
+    read: Callable[[Any, str], Any], raw: Any
+) -> None:
+    with pytest.raises(Malformed) as caught:
+        read(raw, "inv_lvl")
+    assert "inv_lvl" in str(caught.value)
+
+
+def test_a_refusal_does_not_show_the_value() -> None:
+    with pytest.raises(Malformed) as caught:
+        values.number("hunter22", "inv_lvl")
+    assert "hunter22" not in str(caught.value)
+
+
+@given(st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.lists(st.none()))
+def test_nothing_but_malformed_is_ever_raised(raw: Any) -> None:
+    for read in (values.text, values.number, values.boolean, values.moment, values.part):
+        try:
+            read(raw, "x")
+        except Malformed:
+            pass
