@@ -10,8 +10,11 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from inventory_providers import registry, schema_files
+from tap_inventory import tap
+from target_inventory import settings as target_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,12 +61,35 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def plugin_table(plugin: str, schema: dict[str, Any]) -> str:
+    """The README's table of a plugin's own settings."""
+    lines = [f"| setting of `{plugin}` | default | meaning |", "|---|---|---|"]
+    for name, part in schema["properties"].items():
+        if name in registry.CONFIG_KEYS:
+            continue
+        default = f"`{part['default']}`" if "default" in part else ""
+        lines.append(f"| `{name}` | {default} | {part['description']} |")
+    return "\n".join(lines)
+
+
+def tables() -> dict[str, str]:
+    """Each generated part of the README by its mark."""
+    return {
+        "providers": provider_table(),
+        "settings": settings_table(),
+        "tap": plugin_table("tap-inventory", tap.config_schema()),
+        "target": plugin_table("target-inventory", target_settings.config_schema()),
+    }
+
+
 def readme_text() -> str:
     """The README with its generated parts made anew."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, table in (("providers", provider_table()), ("settings", settings_table())):
-        pattern = rf"(<!-- {name}: generated -->\n).*?(\n<!-- end -->)"
-        text = re.sub(pattern, lambda m, t=table: m[1] + t + m[2], text, flags=re.DOTALL)
+    for name, table in tables().items():
+        start, end = f"<!-- {name}: generated -->\n", "<!-- end -->"
+        pattern = re.escape(start) + ".*?" + re.escape(end)
+        made = f"{start}{table}\n{end}"
+        text = re.sub(pattern, lambda _, made=made: made, text, flags=re.DOTALL)
     return text
 
 

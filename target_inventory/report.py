@@ -39,7 +39,7 @@ class Report:
 
     def line(self) -> str:
         """One line for the terminal."""
-        parts = [f"{self.read} records read", f"{self.unchanged} unchanged"]
+        parts = [f"{self.read} record{'' if self.read == 1 else 's'} read", f"{self.unchanged} unchanged"]
         if self.mode == "plan":
             parts.append(f"{self.planned} would change (nothing was written)")
         else:
@@ -47,7 +47,8 @@ class Report:
         for name in ("moved", "rejected", "unknown"):
             if count := getattr(self, name):
                 parts.append(f"{count} {name}")
-        return ", ".join([*parts, f"{self.requests} requests", f"{self.seconds:.1f} s"])
+        requests = f"{self.requests} request{'' if self.requests == 1 else 's'}"
+        return ", ".join([*parts, requests, f"{self.seconds:.1f} s"])
 
     def json(self) -> bytes:
         """The report as a file."""

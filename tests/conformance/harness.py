@@ -83,6 +83,12 @@ class Result:
         """The last one: where to resume."""
         return self.states[-1] if self.states else None
 
+    @property
+    def has_bookmark(self) -> bool:
+        """Whether any state says that something was read."""
+        bookmarks = [part for state in self.states for part in state["bookmarks"].values()]
+        return any("replication_key_value" in part or "partitions" in part for part in bookmarks)
+
     def warned(self, *words: str) -> bool:
         """Whether a warning was logged that has all these words."""
         warnings = [line for line in self.log if "WARNING" in line]

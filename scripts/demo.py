@@ -1,0 +1,150 @@
+"""Reads stock from a shop, changes a count through a pipe, and reads it again.
+
+    python3 scripts/demo.py
+
+Everything happens on this machine: the shop is the sandbox on 127.0.0.1, on a free port. The first
+run makes a virtual environment in `.venv`; nothing is left running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STREAM = "deconetwork_inventory"
+# The provider's own example row, and two of its sizes.
+COUNTED = {"19617_1378": 24, "19617_1379": 0, "19617_1380": 12}
+CREDENTIALS = {"username": "sandbox-user", "password": "sandbox-p@ss w0rd/&+"}
+
+
+def say(text: str = "") -> None:
+    """A line to the reader, in step with what the commands write to standard error."""
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def sandbox(commands: Path) -> Iterator[str]:
+    """The sandbox on a free port, ended when the block ends; its URL."""
+    command = [str(commands / "inventory-sandbox"), "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        if found is None:
+            sys.exit(f"the sandbox did not start: {line}")
+        yield found[0]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def read(commands: Path, config: Path, state: Path | None = None) -> list[dict[str, Any]]:
+    """What the tap says, message by message."""
+    command = [str(commands / "tap-inventory"), "--config", str(config)]
+    if state is not None:
+        command += ["--state", str(state)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=quiet())
+    if done.returncode:
+        sys.exit(f"tap-inventory ended with {done.returncode}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def quiet() -> dict[str, str]:
+    """The environment with warnings only in the log."""
+    return {**os.environ, "LOGLEVEL": "WARNING"}
+
+
+def records(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records among the messages."""
+    return [message["record"] for message in messages if message["type"] == "RECORD"]
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Some rows, with the columns that matter here."""
+    for row in rows:
+        size, color = row["product_size"] or {}, row["product_color"] or {}
+        say(
+            f"    {row['dn_sku_id']:<12} {row['product_name'][:38]:<38} {size.get('name', ''):<9}"
+            f" {color.get('name', ''):<12} on hand {row['inv_lvl']:>4}"
+        )
+
+
+def write(commands: Path, config: Path, messages: list[dict[str, Any]]) -> None:
+    """Pipe the tap's own messages, with the new counts in them, into the target."""
+    lines = []
+    for message in messages:
+        record = message.get("record")
+        if record is not None:
+            if record["dn_sku_id"] not in COUNTED:
+                continue
+            record["inv_lvl"] = COUNTED[record["dn_sku_id"]]
+        lines.append(json.dumps(message))
+    command = [str(commands / "target-inventory"), "--config", str(config)]
+    done = subprocess.run(
+        command,
+        input="\n".join(lines).encode(),
+        stdout=subprocess.DEVNULL,
+        stderr=sys.stdout,
+        check=False,
+        env=quiet(),
+    )
+    if done.returncode:
+        sys.exit(f"target-inventory ended with {done.returncode}")
+
+
+def story(commands: Path, folder: Path, url: str) -> None:
+    """The whole way once."""
+    config, state = folder / "config.json", folder / "state.json"
+    config.write_text(json.dumps({"deconetwork": {"api_url": url, **CREDENTIALS}}))
+
+    say("\n1. tap-inventory reads the shop's stock:")
+    start = time.monotonic()
+    first = read(commands, config)
+    rows = records(first)
+    say(f"    {len(rows)} SKUs in {time.monotonic() - start:.1f} s, among them")
+    show([row for row in rows if row["dn_sku_id"] in COUNTED])
+    state.write_text(json.dumps(first[-1]["value"]))
+
+    say(
+        "\n2. Somebody counted three of them. The counts go through a pipe into target-inventory:\n"
+    )
+    write(commands, config, first)
+
+    say("\n3. tap-inventory again, with the STATE of the first run. Only what changed comes:")
+    show(records(read(commands, config, state)))
+
+    say("\n4. The same counts once more. What stands there already is not written:\n")
+    write(commands, config, first)
+
+
+def main() -> None:
+    """Set up, tell the story, leave nothing behind but the virtual environment."""
+    say("Setting up .venv (once, about half a minute) ...")
+    commands = bootstrap.environment(bootstrap.ROOT / ".venv")
+    with tempfile.TemporaryDirectory() as folder, sandbox(commands) as url:
+        say(f"The sandbox serves a shop on {url}.")
+        story(commands, Path(folder), url)
+    say("\nThe sandbox is stopped. The commands are in .venv/bin; README.md goes on from here.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,38 @@
+"""Promise: each error says what to do next by its class and its exit code."""
+
+from __future__ import annotations
+
+import pytest
+
+from inventory_providers import errors
+
+CODES = {
+    "InventoryError": 1, "ConfigError": 2, "InputError": 2, "Denied": 3, "Malformed": 4,
+    "Unavailable": 5, "Rejected": 7, "Uncertain": 8, "OutputError": 10,
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_the_exit_codes_of_the_contract(name: str) -> None:
+    kind = getattr(errors, name)
+    assert kind("x").exit_code == CODES[name]
+    assert issubclass(kind, errors.InventoryError)
+
+
+def test_every_error_is_in_the_table_of_the_module() -> None:
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.InventoryError):
+            assert name in (errors.__doc__ or ""), name
+
+
+@pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
+def test_a_stop_is_no_exception_that_a_handler_swallows(signum: int, code: int) -> None:
+    assert errors.Stopped(signum).exit_code == code
+    assert not issubclass(errors.Stopped, Exception)
+
+
+def test_the_place_is_filled_in_once() -> None:
+    error = errors.Malformed("no rows")
+    assert str(error) == "no rows"
+    assert str(error.at("a_stream")) == "a_stream: no rows"
+    assert str(error.at("another")) == "a_stream: no rows"
