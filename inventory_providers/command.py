@@ -20,7 +20,7 @@ from inventory_providers.errors import ConfigError, InventoryError, OutputError,
 from inventory_providers.settings import register_raw_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
 UNEXPECTED = InventoryError.exit_code
@@ -42,7 +42,7 @@ def read_json_object(path: str, what: str) -> dict[str, Any]:
         raise ConfigError(f"{path} is empty; it must hold a JSON object", place=what)
     try:
         document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigError(f"{path} is not JSON{where}", place=what) from None
     if not isinstance(document, dict):
@@ -58,6 +58,18 @@ def read_config(paths: Sequence[str]) -> tuple[dict[str, Any], bool]:
         if path != "ENV":
             merged |= read_json_object(path, "configuration")
     return merged, "ENV" in paths
+
+
+@contextlib.contextmanager
+def environment_errors(prefix: str) -> Iterator[None]:
+    """Turn what the SDK says of a wrong environment variable into one line without its value."""
+    try:
+        yield
+    except ValueError:
+        raise ConfigError(
+            f"a variable that begins with {prefix} cannot be read; objects and lists must be JSON",
+            place="environment",
+        ) from None
 
 
 class Signals:
@@ -80,7 +92,7 @@ class Signals:
             raise self.stop
 
     @contextlib.contextmanager
-    def deferred(self) -> Any:
+    def deferred(self) -> Iterator[None]:
         """Run a step that must not be cut in two; a stop that came meanwhile follows it."""
         self._deferred += 1
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class ReadRequest:
         """The earliest change to ask for; None means everything, rows without a date included."""
         if self.full or self.since is None:
             return self.start
-        bound = self.since - self.lookback
+        earliest = datetime.min.replace(tzinfo=UTC)
+        bound = earliest + max(self.since - earliest - self.lookback, timedelta(0))
         return bound if self.start is None else max(bound, self.start)
 
 

@@ -23,14 +23,18 @@ from inventory_providers.redaction import redact
 
 
 class InventoryError(Exception):
-    """The root. `place` is the provider or stream that it happened in."""
+    """The root. `place` is the provider or stream, `advice` what the user can do about it."""
 
     exit_code: ClassVar[int] = 1
+    usual_advice: ClassVar[str] = ""
 
-    def __init__(self, message: str, *, place: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, place: str | None = None, advice: str | None = None
+    ) -> None:
         super().__init__(redact(message))
         self.message = redact(message)
         self.place = place
+        self.advice = self.usual_advice if advice is None else redact(advice)
 
     def at(self, place: str) -> InventoryError:
         """The same error, with `place` filled in where it was not known before."""
@@ -38,17 +42,21 @@ class InventoryError(Exception):
         return self
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}" if self.place else self.message
+        whole = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{whole}. {self.advice}" if self.advice else whole
 
 
 class ConfigError(InventoryError):
     """A setting, the state or the catalog is wrong; nothing was requested."""
 
     exit_code = 2
+    usual_advice = "Correct that and run again"
 
 
 class InputError(ConfigError):
     """A line of the target's input is not Singer; what came before it is done."""
+
+    usual_advice = "What came before it is done; check what wrote it and run again"
 
 
 class Denied(InventoryError):
@@ -61,12 +69,16 @@ class Malformed(InventoryError):
     """An answer that the provider's document does not allow, a redirect, or a TLS failure."""
 
     exit_code = 4
+    usual_advice = (
+        "Nothing is skipped, the bookmark stays. Ask the provider, or report it if it is documented"
+    )
 
 
 class Unavailable(InventoryError):
     """Retried for the whole budget without success; safe to run again."""
 
     exit_code = 5
+    usual_advice = "Nothing is lost: run again later"
 
 
 class Rejected(InventoryError):
@@ -79,12 +91,14 @@ class Uncertain(InventoryError):
     """A write left us and its outcome is not known."""
 
     exit_code = 8
+    usual_advice = "Run again: live levels are compared before anything is sent"
 
 
 class OutputError(InventoryError):
     """Standard output or a file of ours cannot be written."""
 
     exit_code = 10
+    usual_advice = "Make room, or see why the reader ended, and run again"
 
 
 class Stopped(BaseException):

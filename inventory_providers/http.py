@@ -200,11 +200,11 @@ class Door:
         tried = f"{trouble.cause}, {attempt.count} times in {attempt.elapsed():.0f} s"
         if isinstance(trouble, Garbled):
             raise Malformed(
-                f"the answer cannot be read: {tried}. Check {self.names.api_url}; "
-                "if it is right, ask the provider",
+                f"the answer cannot be read: {tried}",
                 place=self.names.provider,
+                advice=f"Check {self.names.api_url}; if it is right, ask the provider",
             )
-        raise Unavailable(f"{tried}. Nothing is lost: run again later", place=self.names.provider)
+        raise Unavailable(tried, place=self.names.provider)
 
     def _once(self, call: Call) -> Answer:
         if self._pace is not None:
@@ -255,8 +255,9 @@ class Door:
             return ConfigError("must be an https URL", place=self.names.api_url)
         if reason := _tls_reason(error):
             return Malformed(
-                f"no trusted TLS connection ({reason}). Check {self.names.api_url}",
+                f"no trusted TLS connection ({reason})",
                 place=self.names.provider,
+                advice=f"Check {self.names.api_url}",
             )
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return TryAgain(_CAUSES.get(type(error), "the connection broke"), sent=not unsent)
@@ -272,13 +273,16 @@ class Door:
 
     def _refusal(self, status: int) -> InventoryError:
         if status in {401, 403}:
-            return Denied(f"sign-in refused (HTTP {status}). Check {self.names.sign_in}")
+            advice = f"Check {self.names.sign_in}"
+            return Denied(f"sign-in refused (HTTP {status})", advice=advice)
         if 300 <= status < 400:
             return Malformed(
                 f"redirected (HTTP {status}); redirects are not followed, they would carry the "
-                f"credentials along. Set {self.names.api_url} to the final address"
+                "credentials along",
+                advice=f"Set {self.names.api_url} to the final address",
             )
-        return Malformed(f"HTTP {status} is not documented here. Check {self.names.api_url}")
+        advice = f"Check {self.names.api_url}"
+        return Malformed(f"HTTP {status} is not documented here", advice=advice)
 
 
 class _Attempt:
@@ -365,7 +369,7 @@ def _describe(body: bytes) -> str | None:
 
 def _retry_after(answer: Answer, environment: Environment) -> float | None:
     text = answer.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         moment = parsedate_to_datetime(text).astimezone(UTC)

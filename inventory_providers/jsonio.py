@@ -75,13 +75,30 @@ def loads_leniently(data: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """One line of JSON, without the line end. Decimals are written digit by digit."""
+    """One line of JSON, without the line end. Decimals are written digit by digit.
+
+    Raises:
+        NotJson: a number in it is NaN or infinite.
+    """
     try:
-        return _encoder.encode(value)
+        line = _encoder.encode(value)
     except UnicodeEncodeError:
         return _dumps_slowly(value)
+    # The encoder writes NaN and Infinity as null, or as a Decimal spells them.
+    suspicious = b"null" in line or b"NaN" in line or b"Infinity" in line
+    if suspicious and _has_no_number(value):
+        raise NotJson("NaN and Infinity are not JSON")
+    return line
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_no_number(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_has_no_number(item) for item in value)
+    return isinstance(value, float | Decimal) and not math.isfinite(value)
 
 
 def _dumps_slowly(value: Any) -> bytes:
-    text: str = simplejson.dumps(value, use_decimal=True, separators=(",", ":"))
+    text: str = simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
     return text.encode()

@@ -35,16 +35,26 @@ class Slice(Generic[R]):
 
 @dataclass(slots=True)
 class _Pass:
-    """What one pass saw."""
+    """What one pass saw: the keys by position, and how the pages fitted together."""
 
     totals: set[int | None] = field(default_factory=set)
-    positions: int = 0
+    keys: list[str] = field(default_factory=list)
     joins: bool = True
+    twins: int = 0
+    ended: bool = False
+
+    @property
+    def stood_still(self) -> bool:
+        """Every page joins the one before, and every announced position was read."""
+        return self.joins and self.totals == {len(self.keys)}
 
     @property
     def proves(self) -> bool:
-        """The list stood still, and every position of it was read."""
-        return self.joins and len(self.totals) == 1 and self.totals == {self.positions}
+        """Nothing can be missing: no key stands at two positions, but for twins in one answer.
+
+        Without this last condition rows that tie could change places so that pages join by chance.
+        """
+        return self.stood_still and len(set(self.keys)) + self.twins == len(self.keys)
 
 
 class OffsetWalk(Generic[R]):
@@ -74,64 +84,72 @@ class OffsetWalk(Generic[R]):
         Raises:
             Malformed: it never is; the message has both numbers.
         """
-        seen = _Pass()
+        passes: list[_Pass] = []
         for number in range(self._passes):
             before = self._distinct
-            seen = self._one_pass(number)
-            if seen.proves or self._united(seen, brought=self._distinct - before, number=number):
-                self._report_twice(name, seen)
+            passes.append(self._one_pass(number))
+            if passes[-1].proves or self._united(passes, brought=self._distinct - before):
+                self._report_twins(name, passes[-1])
                 return
             LOG.info("%s: the list moved while it was read; reading it again", name)
-        total = max((total for total in seen.totals if total is not None), default="no total")
+        total = max((one for one in passes[-1].totals if one is not None), default="no total")
         raise Malformed(
             f"incomplete: {self._distinct} rows found, {total} announced, after "
-            f"{self._passes} passes. Run again when the shop is quieter",
+            f"{self._passes} passes",
             place=name,
+            advice="Run again when the list is quieter; the bookmark stays",
         )
 
-    def _united(self, seen: _Pass, *, brought: int, number: int) -> bool:
-        """Whether all passes together have every row, though this one alone proves nothing."""
-        if number == 0 or len(seen.totals) != 1:
+    def _united(self, passes: list[_Pass], *, brought: int) -> bool:
+        """Whether all passes together have every row, though none alone proves it."""
+        last = passes[-1]
+        if len(passes) == 1 or len(last.totals) != 1:
             return False
-        (total,) = seen.totals
-        settled = brought == 0 or number == self._passes - 1
-        return settled and (brought == 0 if total is None else self._distinct >= total)
+        final = len(passes) == self._passes
+        if final and all(one.stood_still and one.keys == last.keys for one in passes):
+            return True  # the same in every pass: keys that occur twice, far apart
+        (total,) = last.totals
+        enough = brought == 0 if total is None else self._distinct >= total
+        return enough and (brought == 0 or final)
 
-    def _report_twice(self, name: str, seen: _Pass) -> None:
-        if seen.proves and (twice := seen.positions - self._distinct) > 0:
-            LOG.warning("%s: %d rows have a key that occurs twice; the last one wins", name, twice)
+    def _report_twins(self, name: str, last: _Pass) -> None:
+        if last.stood_still and (twins := len(last.keys) - len(set(last.keys))):
+            LOG.warning("%s: %d rows have a key that occurs twice; the last one wins", name, twins)
 
     def _one_pass(self, number: int) -> _Pass:
         seen = _Pass()
         # Other borders in each pass: rows that tie across one border do not tie across the next.
-        first_limit = self._limit - number * self._limit // (self._passes + 1)
-        first = self._fetch(0, first_limit)
-        last = self._take(first.rows, seen, joined_to=None)
-        seen.totals.add(first.total)
+        limit = self._limit - number * self._limit // (self._passes + 1)
+        first = self._fetch(0, limit)
+        self._take(first, seen, asked=limit)
         step = len(first.rows)
-        if first.total is None:
-            self._until_empty(step, last, seen)
-        elif step and step < first.total:
-            self._ranges(step, first.total, last, seen, cut=step < first_limit)
+        if step and first.total is not None and step < first.total:
+            # A first page shorter than asked means that the provider cuts: ask for what it gives.
+            size = step if 1 < step < limit else self._limit
+            offsets = range(step - 1, first.total - 1, max(size - 1, 1))
+            for pages in self._in_parallel(offsets, size, first.total):
+                for page in pages:
+                    self._take(page, seen, asked=size)
+        self._beyond(seen)
         return seen
 
-    def _until_empty(self, offset: int, last: str | None, seen: _Pass) -> None:
-        while last is not None:
-            page = self._fetch(offset - 1, self._limit)
+    def _beyond(self, seen: _Pass) -> None:
+        """Go on from where the total, or a missing one, left off, until nothing more comes."""
+        while not seen.ended:
+            page = self._fetch(max(len(seen.keys) - 1, 0), self._limit)
+            if len(page.rows) > 1 or page.total is not None or not seen.keys:
+                self._take(page, seen, asked=self._limit)
+                continue
+            # One row: the last one again, if the list stands still. Is there really no other?
+            seen.joins &= [self._key(row) for row in page.rows] == seen.keys[-1:]
             seen.totals.add(page.total)
-            if len(page.rows) <= 1:
-                return
-            last = self._take(page.rows, seen, joined_to=last)
-            offset += len(page.rows) - 1
-
-    def _ranges(self, start: int, total: int, last: str | None, seen: _Pass, *, cut: bool) -> None:
-        # A first page shorter than asked means that the provider cuts: ask for what it gives.
-        size = start if cut and start > 1 else self._limit
-        offsets = range(start - 1, total - 1, max(size - 1, 1))
-        for pages in self._in_parallel(offsets, size, total):
-            for page in pages:
-                seen.totals.add(page.total)
-                last = self._take(page.rows, seen, joined_to=last)
+            self._keep_all(page)
+            rest = self._fetch(len(seen.keys), self._limit)
+            seen.ended = not rest.rows
+            seen.joins &= seen.ended
+            seen.totals.add(rest.total)
+            seen.keys += [self._key(row) for row in rest.rows]
+            self._keep_all(rest)
 
     def _in_parallel(
         self, offsets: Iterable[int], size: int, total: int
@@ -157,18 +175,24 @@ class OffsetWalk(Generic[R]):
         end = min(offset + size, total)
         pages: list[Slice[R]] = []
         while offset < end - 1 or not pages:
-            page = self._fetch(offset, end - offset)
+            page = self._fetch(offset, size)
             pages.append(page)
             if len(page.rows) <= 1:
                 break
             offset += len(page.rows) - 1
         return pages
 
-    def _take(self, rows: Sequence[R], seen: _Pass, *, joined_to: str | None) -> str | None:
-        keys = [self._key(row) for row in rows]
-        if joined_to is not None:
-            seen.joins &= bool(keys) and keys[0] == joined_to
-            seen.positions -= bool(keys)
-        seen.positions += len(keys)
-        self._distinct += sum(self._keep(row) for row in rows)
-        return keys[-1] if keys else joined_to
+    def _take(self, page: Slice[R], seen: _Pass, *, asked: int) -> None:
+        keys = [self._key(row) for row in page.rows]
+        seen.totals.add(page.total)
+        seen.twins += len(keys) - len(set(keys))
+        # A page that is not full is the end of the list, where pages are full as a rule.
+        seen.ended = not keys or (page.total is not None and len(keys) < asked)
+        if seen.keys:
+            seen.joins &= keys[:1] == seen.keys[-1:]
+            keys = keys[1:]
+        seen.keys += keys
+        self._keep_all(page)
+
+    def _keep_all(self, page: Slice[R]) -> None:
+        self._distinct += sum(self._keep(row) for row in page.rows)

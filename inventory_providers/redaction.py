@@ -30,7 +30,7 @@ _NAMES = (
     "|refreshtoken|clientsecret|authorization|x-amz-access-token|session_id"
 )
 _BY_NAME = re.compile(
-    rf"""((?:{_NAMES})(?:["']?\s*(?:=|%3D|:)|["']\s*,)\s*b?["']?(?:(?:Bearer|Basic)\s+)?)"""
+    rf"""((?:{_NAMES})(?:["']?\s*(?:=|%3D|:)|["']\s*,)\s*(?:b["'])?["']?(?:(?:Bearer|Basic)\s+)?)"""
     r"""([^\s"'&,;}})\]<>]+)""",
     re.IGNORECASE,
 )
@@ -50,9 +50,18 @@ def _forms(secret: str) -> Iterable[str]:
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
-    yield base64.b64encode(raw).decode().rstrip("=")
-    yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    yield repr(raw)[2:-1]
     yield raw.hex()
+    yield from _base64_forms(raw)
+
+
+def _base64_forms(raw: bytes) -> Iterable[str]:
+    """The part of its Base64 that is the same whatever stands before it, as in `user:password`."""
+    for before in range(3):
+        padded = b"\0" * before + raw
+        start, end = -(-before * 4 // 3), len(padded) * 8 // 6
+        yield base64.b64encode(padded).decode()[start:end]
+        yield base64.urlsafe_b64encode(padded).decode()[start:end]
 
 
 def register(*secrets: str | None) -> None:
@@ -83,6 +92,8 @@ def _redacting(factory: Callable[..., logging.LogRecord]) -> Callable[..., loggi
         except (TypeError, ValueError):
             message = str(record.msg)
         record.msg, record.args = redact(message), None
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
         if record.exc_info:
             record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
             record.exc_info = None

@@ -51,15 +51,13 @@ def _check_url(url: str) -> str:
     if not url.isascii() or any(character.isspace() for character in url):
         raise _wrong_url("is not a URL")
     if parts.scheme not in {"https", "http"} or not host:
-        raise _wrong_url("must be a URL that starts with https://")
+        raise _wrong_url("must be an https URL")
     if parts.username is not None or parts.password is not None:
         raise _wrong_url("must not contain a user name or a password; they have their own settings")
     if parts.query or parts.fragment:
         raise _wrong_url("must not contain a query or a fragment")
     if parts.scheme == "http" and not is_loopback(host):
-        raise _wrong_url(
-            "must start with https:// (http only to 127.0.0.1): it carries credentials"
-        )
+        raise _wrong_url("must be an https URL (http only to 127.0.0.1): it carries credentials")
     return url.rstrip("/")
 
 
@@ -111,9 +109,9 @@ def utc_moment(text: Any, *, name: str) -> datetime:
     """A date or date-time setting as a moment in UTC; without a zone it is taken as UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} must be a date-time such as 2026-01-31T00:00:00Z") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def explain(error: ValidationError, prefix: str, known: Iterable[str]) -> list[str]:

@@ -27,6 +27,7 @@ class Spool(Generic[M]):
         self._lines: dict[str, tuple[bytes | tuple[int, int], M]] = {}
         self._file: IO[bytes] | None = None
         self._end = 0
+        self._closed = False
 
     def __enter__(self) -> Spool[M]:
         return self
@@ -41,6 +42,7 @@ class Spool(Generic[M]):
 
     def close(self) -> None:
         """Let go of the file."""
+        self._closed = True
         if self._file is not None:
             self._file.close()
 
@@ -66,6 +68,8 @@ class Spool(Generic[M]):
 
     def put(self, key: str, line: bytes, mark: M) -> None:
         """Keep this line as the newest of its key."""
+        if self._closed:
+            raise ValueError("the spool is closed")
         self._room -= len(line)
         self._lines[key] = (line if self._room >= 0 else self._to_file(line), mark)
 

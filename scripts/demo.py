@@ -122,7 +122,7 @@ def story(commands: Path, folder: Path, url: str) -> None:
     state.write_text(json.dumps(first[-1]["value"]))
 
     say(
-        "\n2. Somebody counted three of them. The counts go through a pipe into target-inventory:\n"
+        "\n2. Somebody counted three of them. The counts go through a pipe into the target:\n"
     )
     write(commands, config, first)
 

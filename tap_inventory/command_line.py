@@ -30,6 +30,16 @@ def _is_entry(entry: Any) -> bool:
         isinstance(entry, dict)
         and isinstance(entry.get("tap_stream_id"), str)
         and isinstance(entry.get("schema"), dict)
+        and isinstance(entry.get("metadata", []), list)
+        and all(_is_metadata(one) for one in entry.get("metadata", []))
+    )
+
+
+def _is_metadata(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and isinstance(one.get("breadcrumb"), list)
+        and isinstance(one.get("metadata"), dict)
     )
 
 
@@ -77,13 +87,16 @@ def COMMAND(  # noqa: N802 - a constant to its users
         return
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)
-    tap = TapInventory(
-        config=merged,
-        parse_env_config=from_environment,
-        catalog=_catalog(catalog),
-        state=None if state is None else command.read_json_object(state, "state"),
-        setup_mapper=not discover,
-    )
+    entries = _catalog(catalog)
+    bookmarks = None if state is None else command.read_json_object(state, "state")
+    with command.environment_errors("TAP_INVENTORY_"):
+        tap = TapInventory(
+            config=merged,
+            parse_env_config=from_environment,
+            catalog=entries,
+            state=bookmarks,
+            setup_mapper=not discover,
+        )
     _do(tap, discover=discover, test=test)
 
 

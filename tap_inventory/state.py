@@ -21,12 +21,11 @@ AHEAD = timedelta(hours=1)
 
 OVERLAP_MOST = 500
 
+ADVICE = "Repair the state, or remove that stream from it to read it anew"
+
 
 def _wrong(name: str, problem: str) -> ConfigError:
-    return ConfigError(
-        f"{name} {problem}. Repair the state, or remove that stream from it to read it anew",
-        place="state",
-    )
+    return ConfigError(f"{name} {problem}", place="state", advice=ADVICE)
 
 
 def check(state: Any, known: Collection[str], now: datetime) -> None:
@@ -41,12 +40,15 @@ def check(state: Any, known: Collection[str], now: datetime) -> None:
         return
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict):
-        raise ConfigError("there is no object `bookmarks`: not a state of this tap", place="state")
+        raise ConfigError(
+            "there is no object `bookmarks`: not a state of this tap", place="state", advice=ADVICE
+        )
     if bookmarks and not bookmarks.keys() & set(known):
         raise ConfigError(
             f"none of its streams is one of ours ({', '.join(sorted(known))}): "
             "the state of another tap",
             place="state",
+            advice="Set --state to the file that this tap's STATE was kept in",
         )
     for stream, value in bookmarks.items():
         if stream not in known:
@@ -61,23 +63,29 @@ def _check_stream(name: str, value: Any, now: datetime) -> None:
     for key in ("replication_key_value", "full_read_at"):
         if key in value:
             _check_moment(f"{name}.{key}", value[key], now)
-    if not isinstance(value.get("overlap", []), list):
-        raise _wrong(f"{name}.overlap", "must be a list")
+    overlap = value.get("overlap", [])
+    if not isinstance(overlap, list) or not all(isinstance(mark, str) for mark in overlap):
+        raise _wrong(f"{name}.overlap", "must be a list of texts")
     partitions = value.get("partitions", [])
     if not isinstance(partitions, list):
         raise _wrong(f"{name}.partitions", "must be a list")
     for number, partition in enumerate(partitions):
         if not isinstance(partition, dict) or not isinstance(partition.get("context"), dict):
             raise _wrong(f"{name}.partitions[{number}]", "must be an object with a context")
+        context = partition["context"]
+        LOG.warning(
+            "state: %s has the partition %s, which is not configured; it is kept", name, context
+        )
         _check_stream(f"{name}.partitions[{number}]", {**partition, "partitions": []}, now)
 
 
 def _check_moment(name: str, value: Any, now: datetime) -> None:
     try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        has_zone = datetime.fromisoformat(value).tzinfo is not None
+        moment = times.parse(value)
+    except (TypeError, ValueError, OverflowError):
         raise _wrong(name, "is not a date-time") from None
-    if moment.tzinfo is None:
+    if not has_zone:
         raise _wrong(name, "has no time zone; a Z at its end means UTC")
     if moment > now + AHEAD:
         raise _wrong(name, "is in the future: everything until then would be skipped")

@@ -84,7 +84,7 @@ class Applier:
         except Unavailable as unavailable:
             raise Uncertain(
                 f"{len(batch)} writes were sent, no answer came, and the provider cannot be asked "
-                f"({unavailable.message}). Run again: live levels are compared first",
+                f"({unavailable.message})",
                 place=unavailable.place,
             ) from None
         if rest and tries > 0:

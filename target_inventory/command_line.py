@@ -50,9 +50,10 @@ def COMMAND(  # noqa: N802 - a constant to its users
         return
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)
-    target = TargetInventory(
-        config=merged, parse_env_config=from_environment, input_path=input_path
-    )
+    with command.environment_errors("TARGET_INVENTORY_"):
+        target = TargetInventory(
+            config=merged, parse_env_config=from_environment, input_path=input_path
+        )
     if input_path is None:
         if sys.stdin.isatty():
             command.say(NAME, "reading Singer messages from the terminal; end with Ctrl-D")

@@ -39,7 +39,10 @@ class Report:
 
     def line(self) -> str:
         """One line for the terminal."""
-        parts = [f"{self.read} record{'' if self.read == 1 else 's'} read", f"{self.unchanged} unchanged"]
+        parts = [
+            f"{self.read} record{'' if self.read == 1 else 's'} read",
+            f"{self.unchanged} unchanged",
+        ]
         if self.mode == "plan":
             parts.append(f"{self.planned} would change (nothing was written)")
         else:

@@ -241,8 +241,7 @@ class TargetInventory(Target):
             dead_letters.append(Path(self.own.report_path), report.json(), anew=True)
         if report.unknown:
             raise Uncertain(
-                f"the outcome of {report.unknown} writes is not known; STATE was not passed on. "
-                "Run again: live levels are compared first"
+                f"the outcome of {report.unknown} writes is not known; STATE was not passed on"
             )
         if self.own.mode == "apply":
             self._pass_state_on()

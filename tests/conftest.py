@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -38,20 +39,30 @@ LONGEST_SLEEP = 0.25
 @cache
 def canary_secrets() -> tuple[str, ...]:
     """The credentials of every sandbox: no output of any test may show them."""
-    rooms = (import_module(f"inventory_providers.{name}.sandbox") for name in registry.PROVIDER_NAMES)
+    rooms = (
+        import_module(f"inventory_providers.{name}.sandbox") for name in registry.PROVIDER_NAMES
+    )
     return tuple(
         secret for room in rooms for secret in room.Sandbox(SandboxClock(), size=1).secrets()
     )
 
 
-def encodings(secret: str) -> set[str]:
+@cache
+def encodings(secret: str) -> frozenset[str]:
     """A secret in every form in which it may turn up, all in lower case."""
     raw = secret.encode()
-    forms = {secret, quote(raw, safe=""), quote(raw), quote_plus(raw), raw.hex(), repr(secret)[1:-1]}
+    forms = {
+        secret,
+        quote(raw, safe=""),
+        quote(raw),
+        quote_plus(raw),
+        raw.hex(),
+        repr(secret)[1:-1],
+    }
     forms |= {quote(form, safe="") for form in (quote(raw, safe=""), quote_plus(raw))}
     escaped = json.dumps(secret)[1:-1]
     forms |= {escaped, escaped.replace("/", r"\/"), json.dumps(escaped)[1:-1]}
-    return {form.lower() for form in forms | set(_base64_anywhere(raw))}
+    return frozenset(form.lower() for form in forms | set(_base64_anywhere(raw)))
 
 
 def _base64_anywhere(raw: bytes) -> Iterator[str]:
@@ -74,12 +85,12 @@ class Canaries:
 
     secrets: tuple[str, ...] = field(default_factory=canary_secrets)
     records: list[logging.LogRecord] = field(default_factory=list)
-    texts: list[tuple[str, str]] = field(default_factory=list)
+    texts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     paths: list[Path] = field(default_factory=list)
 
     def saw(self, name: str, text: str | bytes) -> None:
         """Count a text in."""
-        self.texts.append((name, text if isinstance(text, str) else text.decode("utf-8", "replace")))
+        self.texts[name].add(text if isinstance(text, str) else text.decode("utf-8", "replace"))
 
     def watch(self, path: Path) -> Path:
         """Count a file in, or every file below a folder, as it is after the test."""
@@ -88,7 +99,8 @@ class Canaries:
 
     def hits(self, sections: Iterable[tuple[str, str]] = ()) -> list[str]:
         """Where a secret stands."""
-        texts = [*self.texts, *sections, *self._files()]
+        seen = [(name, "\n".join(texts)) for name, texts in self.texts.items()]
+        texts = [*seen, *sections, *self._files()]
         return [f"{name}: {form}" for name, text in texts for form in leaks(text, self.secrets)]
 
     def _files(self) -> Iterator[tuple[str, str]]:
@@ -108,14 +120,14 @@ class _Recorder(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._canaries.records.append(record)
         self._canaries.saw("log", self.format(record))
+        # A copy, for the record keeps alive what its arguments and its traceback hold.
+        plain = {"msg": record.getMessage(), "args": None, "exc_info": None}
+        self._canaries.records.append(logging.makeLogRecord(record.__dict__ | plain))
 
 
 @pytest.fixture(autouse=True)
-def canaries(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Canaries]:
+def canaries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
     """The scan for secrets that follows every test; logs are taken at DEBUG."""
     found = request.node.stash[CANARIES] = Canaries()
     read = pytest.CaptureFixture.readouterr
@@ -130,6 +142,8 @@ def canaries(
     root, recorder = logging.getLogger(), _Recorder(found)
     level = root.level
     root.setLevel(logging.DEBUG)
+    # Sixty lines for each tap that is made, all alike.
+    logging.getLogger("singer_sdk.singerlib.catalog").setLevel(logging.INFO)
     root.addHandler(recorder)
     yield found
     root.removeHandler(recorder)

@@ -41,6 +41,8 @@ IS, IS_NOT, AT_LEAST, BETWEEN = 1, 2, 6, 7
 
 MOST_ROWS = 100  # "The maximum number of rows returned is 100."
 SECOND = timedelta(seconds=1)
+# For so long a second may still be moving: a bulk update that goes on while we read.
+RECENT = timedelta(minutes=5)
 PAGE_OF_RECORDS = 500
 
 Pairs = list[tuple[str, str]]
@@ -168,12 +170,11 @@ class Status:
 
     def _refused(self) -> InventoryError | None:
         if self.code == 30001:
-            settings = f"{NAME}.username and {NAME}.password"
-            return Denied(f"sign-in refused ({self._text()}). Check {settings}", place=NAME)
+            advice = f"Check {NAME}.username and {NAME}.password"
+            return Denied(f"sign-in refused ({self._text()})", place=NAME, advice=advice)
         if self.code == 31000:
-            return Denied(
-                f"{self._text()}. Switch the API on for the account of {NAME}.username", place=NAME
-            )
+            advice = f"Switch the API on for the account of {NAME}.username"
+            return Denied(self._text(), place=NAME, advice=advice)
         good = self.code == 10001 and self.severity.upper() in {"", "SUCCESS"}
         return None if good else Malformed(f"find failed with {self._text()}", place=NAME)
 
@@ -201,16 +202,21 @@ def _status(document: Any) -> Status:
     code = raw.get("code")
     if code is None or isinstance(code, bool):
         raise Malformed("response_status.code is missing in the answer", place=NAME)
-    if not str(code).isdigit():
+    if not _is_whole(code):
         raise Malformed("response_status.code is no number", place=NAME)
     severity, description = raw.get("severity"), raw.get("description")
     return Status(int(str(code)), str(severity or ""), str(description or "")[:200])
 
 
+def _is_whole(value: Any) -> bool:
+    """A whole number, or the text of one."""
+    return not isinstance(value, bool) and str(value).isascii() and str(value).isdigit()
+
+
 def _total(value: Any) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not str(value).isdigit():
+    if not _is_whole(value):
         raise Malformed("total is not a whole number", place=NAME)
     return int(str(value))
 
@@ -281,6 +287,7 @@ class _Bookmark:
     def __init__(self, request: ReadRequest) -> None:
         self._lookback = request.lookback
         self._clock: datetime | None = None
+        self._end: datetime | None = None
         self._warned = False
         self.value: datetime | None = None
 
@@ -288,9 +295,20 @@ class _Bookmark:
         """Remember the provider's clock."""
         self._clock = max(found.clock, self._clock or found.clock)
 
+    def stop_at(self, moment: datetime) -> None:
+        """What is later than this has not been read."""
+        self._end = moment
+        self.value = None if self.value is None else min(self.value, moment)
+
+    def is_recent(self, moment: datetime) -> bool:
+        """Whether the provider may still be writing rows with this date."""
+        return self._clock is None or moment > self._clock - RECENT
+
     def take(self, modified: datetime | None) -> None:
         """Count a row's date in."""
         if modified is None or (self.value is not None and modified <= self.value):
+            return
+        if self._end is not None and modified > self._end:
             return
         # The overlap is subtracted again when the bookmark is used, so dates may run ahead of the
         # provider's clock by as much without anything being skipped.
@@ -362,14 +380,20 @@ class _Full:
         request = replace(self._request, since=since, lookback=timedelta(0), full=False)
         try:
             # As the fallback of a read by date there is no use in asking by date again.
-            for row in () if self._since else _Changed(self._session, request, since).rows():
-                self._keep(row)
+            if self._since is None:
+                self._keep_changed(_Changed(self._session, request, since))
             proven = self._since is None
         except _NotInOrder as error:
             proven = False
             LOG.info("%s: %s; changes during the read come with the next one", STREAM, error)
         if not proven:
             self._bookmark.value = min(largest, largest - took + self._request.lookback)
+
+    def _keep_changed(self, changed: _Changed) -> None:
+        for row in changed.rows():
+            self._keep(row)
+        if changed.stopped_at is not None:
+            self._bookmark.stop_at(changed.stopped_at)
 
     def _emit(self) -> Iterator[Page]:
         lines: list[bytes] = []
@@ -403,6 +427,7 @@ class _Changed:
         self._emitted: dict[str, tuple[datetime | None, bytes]] = {}
         self._expected: int | None = None
         self._began: datetime | None = None
+        self.stopped_at: datetime | None = None
 
     def pages(self) -> Iterator[Page]:
         """The rows with a bookmark that moves along; everything, filtered here, if it must be."""
@@ -438,7 +463,11 @@ class _Changed:
                 break
             last = _whole_seconds(rows[-1].modified or moment)
             if last == moment:
-                yield from self._one_second(moment)
+                try:
+                    yield from self._one_second(moment)
+                except Malformed as error:
+                    self._stop_at_moving(moment, error)
+                    return
                 last = moment + SECOND
             moment = last
             if self._began is not None and moment > self._began + self._request.lookback + SECOND:
@@ -498,6 +527,21 @@ class _Changed:
 
         OffsetWalk(fetch, key=lambda row: row.key, keep=keep, limit=MOST_ROWS).run(STREAM)
         yield self._fresh(rows.values())
+
+    def _stop_at_moving(self, moment: datetime, error: Malformed) -> None:
+        """The rows of a second cannot be read whole. Is it because they are being changed?
+
+        Then the bookmark stays in that second, and the next run goes on from there.
+        """
+        if not self._bookmark.is_recent(moment):
+            raise error
+        LOG.warning(
+            "%s: the rows of %s are being changed; the rest comes with the next run",
+            STREAM,
+            _date(moment),
+        )
+        self.stopped_at = moment
+        self._bookmark.stop_at(moment)
 
     def _must_be_complete(self) -> None:
         """A row that matched at the start kept its date, or moved forward and was met later."""

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from inventory_providers.settings import ProviderSettings, ProviderUrl, Secret, Text
 
+MOST_DAYS = 36_500
+MOST_SECONDS = MOST_DAYS * 86_400
+
 
 class DecoNetworkSettings(ProviderSettings):
     """DecoNetwork: the inventory of one site, readable and writable."""
@@ -21,6 +24,7 @@ class DecoNetworkSettings(ProviderSettings):
     full_refresh_days: int = Field(
         default=7,
         ge=0,
+        le=MOST_DAYS,
         description=(
             "Read everything at least every so many days: rows without a date and perhaps changes "
             "of the quantities on order never come incrementally. 0 reads everything in every run."
@@ -29,6 +33,7 @@ class DecoNetworkSettings(ProviderSettings):
     lookback_seconds: int = Field(
         default=300,
         ge=0,
+        le=MOST_SECONDS,
         description=(
             "Overlap: an incremental read starts so many seconds before its bookmark, for changes "
             "that were stored late."

@@ -125,12 +125,12 @@ def key_of(row: Any) -> str:
     Raises:
         Malformed: it is missing, null, empty or no text; the message says which row.
     """
-    key = row.get("dn_sku_id", ...) if isinstance(row, dict) else row
-    if isinstance(key, str) and key:
-        return key
     if not isinstance(row, dict):
         raise Malformed("a row is not an object")
-    state = "missing" if key is ... else "empty" if key in {None, ""} else "not text"
+    key = row.get("dn_sku_id", ...)
+    if isinstance(key, str) and key:
+        return key
+    state = "missing" if key is ... else "empty" if key is None or key == "" else "not text"
     raise Malformed(f"dn_sku_id is {state} in the row with product_id {row.get('product_id')!r}")
 
 
@@ -245,7 +245,8 @@ def _expected(record: Record) -> dict[str, Any]:
     expected = record.get("expected_inv_lvl")
     if expected is None:
         return {}
-    if isinstance(expected, bool) or not isinstance(expected, int | Decimal):
+    usable = isinstance(expected, int | Decimal) and not isinstance(expected, bool)
+    if not usable or not Decimal(expected).is_finite():
         raise Rejected("expected_inv_lvl must be a number")
     return {"inv_lvl": expected}
 

@@ -1,7 +1,8 @@
-"""Every test that asks for `tap` runs for each provider, every one with `reader` for each stream."""
+"""A test that asks for `tap` runs for each provider, one that asks for `reader` for each stream."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections import Counter, defaultdict
@@ -14,9 +15,10 @@ from tests.conformance import applicability
 from tests.conformance.harness import Harness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from inventory_providers.contract import Stream
     from tests.conftest import Canaries, Processes
 
 STREAMS = {stream.name: room.name for room in registry.providers() for stream in room.streams}
@@ -58,7 +60,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for row, cells in applicability.table(registry.PROVIDER_NAMES).items():
         for provider, cell in cells.items():
             seen = ", ".join(f"{n} {what}" for what, n in counts[row, provider].items())
-            state = seen or "not run" if cell == applicability.APPLIES else f"not applicable: {cell}"
+            state = (
+                seen or "not run" if cell == applicability.APPLIES else f"not applicable: {cell}"
+            )
             terminalreporter.write_line(f"{row}  {provider:<12}  {state}")
 
 
@@ -82,46 +86,36 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         logger.setLevel(levels[name])
 
 
-def _harness(provider: str, **parts: object) -> Iterator[Harness]:
-    harness = Harness(provider, **parts)  # type: ignore[arg-type]
-    yield harness
-    harness.close()
-
-
 @pytest.fixture
-def tap(
-    request: pytest.FixtureRequest,
+def make_harness(
     canaries: Canaries,
     processes: Processes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fresh: None,
-) -> Iterator[Harness]:
+) -> Iterator[Callable[..., Harness]]:
+    """Makes the harness, and stops its sandbox after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(provider: str, stream: Stream | None = None) -> Harness:
+            parts = {"canaries": canaries, "processes": processes, "patch": monkeypatch}
+            harness = Harness(provider, stream=stream, folder=tmp_path, **parts)
+            stack.callback(harness.close)
+            return harness
+
+        yield make
+
+
+@pytest.fixture
+def tap(request: pytest.FixtureRequest, make_harness: Callable[..., Harness]) -> Harness:
     """A provider with all its streams."""
-    yield from _harness(
-        request.param, canaries=canaries, processes=processes, folder=tmp_path, patch=monkeypatch
-    )
+    return make_harness(request.param)
 
 
 @pytest.fixture
-def reader(
-    request: pytest.FixtureRequest,
-    canaries: Canaries,
-    processes: Processes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fresh: None,
-) -> Iterator[Harness]:
+def reader(request: pytest.FixtureRequest, make_harness: Callable[..., Harness]) -> Harness:
     """One stream of a provider."""
-    stream = registry.streams()[request.param]
-    yield from _harness(
-        STREAMS[request.param],
-        stream=stream,
-        canaries=canaries,
-        processes=processes,
-        folder=tmp_path,
-        patch=monkeypatch,
-    )
+    return make_harness(STREAMS[request.param], registry.streams()[request.param])
 
 
 @pytest.fixture(params=["full", "incremental"])

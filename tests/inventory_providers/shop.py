@@ -34,9 +34,9 @@ class Says:
     headers: Mapping[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     reset: bool = False
-    before: Callable[[], None] = lambda: None  # noqa: E731 - runs before anything is sent
+    before: Callable[[], None] = lambda: None  # runs before anything is sent
     chunks: tuple[bytes, ...] = ()
-    between: Callable[[], None] = lambda: None  # noqa: E731 - runs between two chunks
+    between: Callable[[], None] = lambda: None  # runs between two chunks
 
 
 class Shop:
@@ -66,7 +66,9 @@ class Shop:
                 pass  # a client that leaves is part of the tests
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
 
     @property
@@ -112,6 +114,8 @@ class Shop:
             handler.send_header(name, value)
         body = b"".join(says.chunks) or says.body
         handler.send_header("Content-Length", str(len(body)))
+        if says.headers.get("Connection") == "close":
+            handler.close_connection = True
         handler.end_headers()
         for chunk in says.chunks or (body,):
             handler.wfile.write(chunk)

@@ -7,8 +7,15 @@ import pytest
 from inventory_providers import errors
 
 CODES = {
-    "InventoryError": 1, "ConfigError": 2, "InputError": 2, "Denied": 3, "Malformed": 4,
-    "Unavailable": 5, "Rejected": 7, "Uncertain": 8, "OutputError": 10,
+    "InventoryError": 1,
+    "ConfigError": 2,
+    "InputError": 2,
+    "Denied": 3,
+    "Malformed": 4,
+    "Unavailable": 5,
+    "Rejected": 7,
+    "Uncertain": 8,
+    "OutputError": 10,
 }
 
 

@@ -50,7 +50,9 @@ def test_streams_hold_together(room: Provider) -> None:
         assert stream.primary_key
         assert set(stream.primary_key) <= fields.keys()
         assert stream.replication_key is None or stream.replication_key in fields
-        assert stream.endpoint.partition(" ")[0] in {"GET", "POST", "DELETE"} or "." in stream.endpoint
+        assert (
+            stream.endpoint.partition(" ")[0] in {"GET", "POST", "DELETE"} or "." in stream.endpoint
+        )
         assert stream.description.endswith(".")
         if stream.full_refresh:
             assert "full_refresh_days" in room.settings.model_fields
@@ -83,7 +85,9 @@ def test_names_are_unique_over_all_rooms() -> None:
 
 CONTRACT = {
     "deconetwork_inventory": (
-        "GET /api/json/manage_inventory/find", ("dn_sku_id",), "inv_last_modified",
+        "GET /api/json/manage_inventory/find",
+        ("dn_sku_id",),
+        "inv_last_modified",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Promise: the published schema of every stream is what the code makes, and every target reads it."""
+"""Promise: published schemas are what the code makes, and every target reads them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,22 @@ from inventory_providers import registry, schema_files
 STREAMS = registry.streams()
 
 FORBIDDEN = {
-    "$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "enum", "pattern", "minLength", "maxLength",
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "default",
+    "$ref",
+    "$defs",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "const",
+    "enum",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "default",
 }
 
 

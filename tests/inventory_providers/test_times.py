@@ -14,7 +14,9 @@ zones = st.builds(
     timezone, st.integers(min_value=-14 * 60, max_value=14 * 60).map(lambda m: timedelta(minutes=m))
 )
 aware = st.datetimes(
-    min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=zones  # noqa: DTZ001
+    min_value=datetime(1900, 1, 1),  # noqa: DTZ001 - hypothesis wants it so
+    max_value=datetime(2200, 1, 1),  # noqa: DTZ001
+    timezones=zones,
 )
 in_utc = aware.map(lambda moment: moment.astimezone(UTC))
 

@@ -1,0 +1,53 @@
+"""The SDK's own suite for taps, against the sandbox of each provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from singer_sdk.testing.runners import TapTestRunner
+
+from inventory_providers import registry
+from inventory_providers.sandbox.room import Clock
+from inventory_providers.sandbox.server import SandboxServer, rooms
+from tap_inventory.tap import TapInventory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+# All rows: a run that stops early has no state to show, and the suite wants one.
+EVERYTHING = SuiteConfig(max_records_limit=None)
+
+
+def _suite(provider: str) -> type:
+    (room,) = rooms(Clock(), size=1, names=[provider])
+    # The suite builds the tap at import time; nothing is asked of this address.
+    nowhere = {provider: room.settings("http://127.0.0.1:1")}
+    standard = get_tap_test_class(
+        TapInventory,
+        config=nowhere,
+        suite_config=EVERYTHING,
+        parse_env_config=False,
+    )
+
+    class Suite(standard):  # type: ignore[valid-type, misc]
+        @pytest.fixture(scope="class")
+        @classmethod
+        def runner(cls) -> Iterator[TapTestRunner]:
+            with SandboxServer(rooms(Clock(), size=300, names=[provider])) as server:
+                runner = TapTestRunner(
+                    TapInventory,
+                    config={provider: server.settings(provider)},
+                    suite_config=EVERYTHING,
+                    parse_env_config=False,
+                )
+                runner.sync_all()
+                yield runner
+
+    return Suite
+
+
+for _name in registry.PROVIDER_NAMES:
+    globals()[f"TestStandard_{_name}"] = _suite(_name)

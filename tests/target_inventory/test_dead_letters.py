@@ -1,0 +1,317 @@
+"""Promise: a rejected record is kept as it came, safely, and can be fed back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import stat
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inventory_providers.errors import OutputError
+from inventory_providers.jsonio import loads_leniently
+from target_inventory import dead_letters
+from target_inventory.dead_letters import Letter
+from tests.target_inventory import singer
+from tests.target_inventory.singer import STREAM, level, passed_on, record, schema, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.target_inventory.conftest import Site
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _letter(number: int = 0, stream: str = STREAM) -> Letter:
+    return Letter(stream, {"dn_sku_id": singer.key(number), "inv_lvl": "x"}, "because")
+
+
+def _messages(path: Path) -> list[dict[str, Any]]:
+    return [loads_leniently(line) for line in path.read_bytes().splitlines()]
+
+
+# ---- the file ------------------------------------------------------------------------------------
+
+
+def test_a_letter_is_the_record_the_reason_and_what_stood_there(tmp_path: Path) -> None:
+    letter = Letter(STREAM, {"dn_sku_id": "a", "inv_lvl": Decimal("1.50")}, "no", {"inv_lvl": 3})
+    dead_letters.write(tmp_path / "f", [letter], NOON)
+    head, line = (tmp_path / "f").read_bytes().splitlines()
+    assert json.loads(head)["type"] == "SCHEMA"
+    assert b'"inv_lvl":1.50' in line
+    assert json.loads(line) == {
+        "type": "RECORD",
+        "stream": STREAM,
+        "record": {"dn_sku_id": "a", "inv_lvl": 1.5},
+        "rejected": {"reason": "no", "live": {"inv_lvl": 3}, "at": "2026-03-01T12:00:00Z"},
+    }
+
+
+def test_each_stream_has_its_schema_before_its_records(tmp_path: Path) -> None:
+    streams = ["b", "a", "b", "c", "a"]
+    dead_letters.write(tmp_path / "f", [_letter(stream=name) for name in streams], NOON)
+    told = [(message["type"], message["stream"]) for message in _messages(tmp_path / "f")]
+    for number, (kind, stream) in enumerate(told):
+        assert kind == "SCHEMA" or ("SCHEMA", stream) in told[:number]
+    assert sorted(stream for kind, stream in told if kind == "RECORD") == sorted(streams)
+
+
+def test_letters_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+    for number in range(3):
+        dead_letters.write(tmp_path / "f", [_letter(number)], NOON)
+    keys = [m["record"]["dn_sku_id"] for m in _messages(tmp_path / "f") if m["type"] == "RECORD"]
+    assert keys == [singer.key(number) for number in range(3)]
+
+
+def test_letters_are_not_glued_to_a_file_without_a_line_end(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b'{"type":"STATE","value":{}}')
+    dead_letters.write(tmp_path / "f", [_letter()], NOON)
+    assert len(_messages(tmp_path / "f")) == 3
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        dead_letters.write(tmp_path / "f", [_letter()], NOON)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
+
+
+def test_it_is_on_disk_before_write_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bytes] = []
+    fsync = os.fsync
+
+    def recording(number: int) -> None:
+        synced.append(os.pread(number, 100_000, 0))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", recording)
+    monkeypatch.setattr(
+        os, "open", lambda path, flags, mode=0o777, **more: _open(path, flags, mode, **more)
+    )
+    dead_letters.write(tmp_path / "f", [_letter()], NOON)
+    assert synced == [(tmp_path / "f").read_bytes()]
+
+
+_os_open = os.open
+
+
+def _open(path: Any, flags: int, mode: int, **more: Any) -> int:
+    """As `os.open`, with files that can be read as well, to look at what is in them."""
+    return _os_open(path, flags & ~os.O_WRONLY | os.O_RDWR, mode, **more)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        Decimal("1e400"),
+        10**30,
+        "\ud83d",
+        "\x00\n\u2028",
+        {"deep": [{"er": float("nan")}]},
+        None,
+        [],
+    ],
+)
+def test_any_value_can_be_kept(tmp_path: Path, value: Any) -> None:
+    dead_letters.write(tmp_path / "f", [Letter(STREAM, {"a": value}, "no")], NOON)
+    kept = _messages(tmp_path / "f")[1]["record"]["a"]
+    assert kept == value or "nan" in repr(kept).lower() or "inf" in repr(kept).lower()
+    assert b"NaN" not in (tmp_path / "f").read_bytes(), "that is not JSON"
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text()
+        | st.decimals(allow_nan=False, allow_infinity=False),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
+    )
+)
+def test_a_letter_is_always_one_line_that_can_be_read(value: Any) -> None:
+    line = Letter(STREAM, {"x": value}, "no").line(NOON)
+    assert line.count(b"\n") == 1
+    assert loads_leniently(line)["stream"] == STREAM
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "missing/folder/f", "."])
+def test_a_file_that_cannot_be_written_says_which(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"cannot write .+: \w+") as caught:
+        dead_letters.write(Path(place), [_letter()], NOON)
+    assert place in str(caught.value)
+
+
+@contextlib.contextmanager
+def _small_disk(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_letters_that_are_replaced_are_not_lost_on_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    dead_letters.write(path, [_letter(n) for n in range(50)], NOON)
+    before = path.read_bytes()
+    with _small_disk(1000), pytest.raises(OutputError):
+        dead_letters.write(path, [_letter(n) for n in range(40)], NOON, anew=True)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["f"]  # noqa: PTH208 - the names are all that counts
+
+
+# ---- fed back ------------------------------------------------------------------------------------
+
+
+def _mend(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_mended_letters_are_written(site: Site) -> None:
+    run = site.set_levels([(0, -1), (1, 51)])
+    assert (run.code, len(run.letters)) == (7, 1)
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    other = site.folder / "others.jsonl"
+    again = site.feed_back(site.dead_letters, dead_letter_path=str(other))
+    assert (again.code, again.out, site.level(0)) == (0, b"", 50)
+
+
+def test_the_letters_file_itself_can_be_fed_back_and_keeps_what_is_still_wrong(site: Site) -> None:
+    site.run(schema(), level(0, -1), level(99, 1), level(1, "x"), state())
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    run = site.feed_back(site.dead_letters)
+    assert (run.code, site.level(0)) == (7, 50)
+    assert sorted(letter["dn_sku_id"] for letter in run.rejected) == [singer.key(1), singer.key(99)]
+    # And again: they neither multiply nor vanish.
+    again = site.feed_back(site.dead_letters)
+    assert (again.code, again.rejected) == (7, run.rejected)
+
+
+def test_letters_that_were_all_written_do_not_stay_to_be_written_again(site: Site) -> None:
+    """A level of last week must not come back over this week's sales."""
+    site.set_levels([(0, -1)])
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    run = site.feed_back(site.dead_letters)
+    assert (run.code, site.level(0), run.rejected) == (0, 50, [])
+
+
+def test_a_plan_of_the_letters_file_takes_nothing_out_of_it(site: Site) -> None:
+    site.run(schema(), level(0, -1), level(99, 1), state())
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    before = site.dead_letters.read_bytes()
+    run = site.feed_back(site.dead_letters, mode="plan")
+    assert (run.code, run.updates) == (7, [])
+    assert singer.key(0) in [letter["dn_sku_id"] for letter in run.rejected], "a record is lost"
+    assert site.dead_letters.read_bytes() == before
+
+
+def test_a_broken_line_in_the_letters_file_costs_none_of_those_behind_it(site: Site) -> None:
+    site.run(schema(), level(97, 1), level(98, 2), level(99, 3), state())
+    lines = site.dead_letters.read_bytes().splitlines(keepends=True)
+    site.dead_letters.write_bytes(b"".join([*lines[:2], b'{"oops\n', *lines[2:]]))
+    run = site.run(site.dead_letters.read_bytes(), input_path=str(site.dead_letters))
+    assert run.code == 2
+    kept = site.dead_letters.read_bytes()
+    for number in (97, 98, 99):
+        assert singer.key(number).encode() in kept, "a record is lost"
+
+
+def test_letters_whose_outcome_is_unknown_stay_in_the_file(site: Site) -> None:
+    site.run(schema(), level(0, -1), level(99, 1), state())
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    site.inject("status", status=502, times=None)
+    run = site.feed_back(site.dead_letters)
+    assert run.code == 8
+    kept = [letter["dn_sku_id"] for letter in run.rejected]
+    assert singer.key(0) in kept, "a record is lost"
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_letters_stay_in_the_file_when_nothing_could_be_done(site: Site, status: int) -> None:
+    site.run(schema(), level(0, -1), level(99, 1), state())
+    before = site.dead_letters.read_bytes()
+    site.inject("status", status=status, times=None, method=None)
+    run = site.feed_back(site.dead_letters)
+    assert run.code in {3, 5}
+    assert site.dead_letters.read_bytes() == before
+
+
+def test_the_letter_of_an_item_spoken_of_twice_has_everything_that_was_wanted(site: Site) -> None:
+    """Refused by the provider: the search shows an item that the update does not know."""
+    ghost, real = singer.key(9999), singer.key(0)
+    site.inject(
+        "edit",
+        method="GET",
+        times=None,
+        edit=lambda body: body.replace(f'"{real}"'.encode(), f'"{ghost}"'.encode()),
+    )
+    lines = [record(dn_sku_id=ghost, inv_warn=44), record(dn_sku_id=ghost, inv_lvl=55)]
+    run = site.run(schema(), *lines, state())
+    assert run.code == 7
+    site.server.clear()
+    site.room.put(STREAM, site.row() | {"dn_sku_id": ghost})
+    assert site.feed_back(site.dead_letters).code == 0
+    row = site.rows()[ghost]
+    assert (row["inv_lvl"], row["inv_warn"]) == (55, 44)
+
+
+# ---- files that cannot be written ----------------------------------------------------------------
+
+
+def test_letters_that_cannot_be_kept_are_not_acknowledged(site: Site) -> None:
+    run = site.set_levels([(0, 50), (99, 1)], dead_letter_path="/dev/full")
+    assert (run.code, run.out) == (10, b"")
+    again = site.set_levels([(0, 50), (99, 1)])
+    assert (again.code, again.out, len(site.applied)) == (7, passed_on(), 1)
+
+
+@pytest.mark.parametrize("name", ["plan_path", "report_path"])
+def test_a_file_beside_the_run_that_cannot_be_written_ends_with_10(site: Site, name: str) -> None:
+    run = site.set_levels([(0, 50)], **{name: "/dev/full"})
+    assert (run.code, run.out) == (10, b"")
+    assert "/dev/full" in str(run.error)
+
+
+def test_a_plan_that_cannot_be_written_down_is_not_carried_out(site: Site) -> None:
+    run = site.set_levels([(0, 50)], plan_path=str(site.folder / "missing" / "plan"))
+    assert (run.code, run.updates) == (10, [])
+
+
+def test_by_default_the_letters_lie_beside_the_journal(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site.folder / "kept").mkdir()
+    monkeypatch.chdir(site.folder)
+    site.set_levels([(99, 1)], dead_letter_path=None)
+    assert (site.folder / "target-inventory.dead-letters.jsonl").exists()
+    journal = str(site.folder / "kept" / "stock.db")
+    run = site.set_levels([(99, 1)], dead_letter_path=None, journal_path=journal)
+    assert (site.folder / "kept" / "stock.dead-letters.jsonl").exists()
+    assert any("journal_path" in text for text in run.log), "no journal is kept, and nobody said so"

@@ -1,0 +1,219 @@
+"""Promise: each setting is taken or refused by its name; a value is never shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from inventory_providers.errors import ConfigError
+from target_inventory import settings
+from target_inventory.target import TargetInventory
+
+DECONETWORK = {"api_url": "https://shop.example", "username": "u-name", "password": "canary-word"}
+CONFIG: dict[str, Any] = {"deconetwork": DECONETWORK}
+NOT_YET = {
+    "levels_to": "deconetwork",
+    "undo_path": "undo.jsonl",
+    "max_age_seconds": 60,
+    "sku_map_path": "map.csv",
+    "rules": {"buffer": 1},
+    "guards": {"max_delta": 5},
+}
+
+
+def refused(config: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        TargetInventory(config=config)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_without_settings_there_are_defaults() -> None:
+    chosen = settings.load({})
+    assert (chosen.mode, chosen.unknown_streams, chosen.max_rejected) == ("apply", "fail", 0)
+    assert (chosen.plan_path, chosen.report_path, chosen.journal_path) == (None, None, None)
+    assert chosen.dead_letters == Path("target-inventory.dead-letters.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mode", "plan"),
+        ("plan_path", "a/plan"),
+        ("report_path", "a/report"),
+        ("journal_path", "a/journal"),
+        ("dead_letter_path", "a/letters"),
+        ("unknown_streams", "ignore"),
+        ("max_rejected", 5),
+    ],
+)
+def test_each_setting_is_taken(name: str, value: Any) -> None:
+    target = TargetInventory(config=CONFIG | {name: value})
+    assert getattr(target.own, name) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"dead_letter_path": "x/y.jsonl", "journal_path": "z"}, "x/y.jsonl"),
+        ({"journal_path": "a/b.sqlite"}, "a/b.dead-letters.jsonl"),
+        ({"journal_path": "b"}, "b.dead-letters.jsonl"),
+    ],
+)
+def test_the_letters_lie_where_they_are_told_or_beside_the_journal(
+    given: dict[str, Any], path: str
+) -> None:
+    assert settings.load(given).dead_letters == Path(path)
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_a_setting_of_a_later_version_is_refused_by_name(name: str) -> None:
+    told = refused(CONFIG | {name: NOT_YET[name]})
+    assert name in told
+    assert "not available" in told
+    assert "remove it" in told
+    assert TargetInventory(config=CONFIG | {name: None}) is not None, "null is not set"
+
+
+def test_every_setting_of_a_later_version_is_tested() -> None:
+    assert set(NOT_YET) == set(settings.NOT_YET)
+
+
+@pytest.mark.parametrize("value", [{}, {"max_delta": None}, 0, False, "", []])
+def test_an_empty_safety_setting_is_refused_all_the_same(value: Any) -> None:
+    assert "guards" in refused(CONFIG | {"guards": value})
+
+
+def test_all_problems_are_told_at_once() -> None:
+    told = refused(CONFIG | {"guards": {}, "rules": {}, "mode": "dry", "max_rejected": "many"})
+    for name in ("guards", "rules", "mode", "max_rejected"):
+        assert name in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mode", "Zanzibar"),
+        ("mode", "Apply"),
+        ("mode", None),
+        ("mode", ["plan"]),
+        ("unknown_streams", "Zanzibar"),
+        ("max_rejected", -1),
+        ("max_rejected", "Zanzibar"),
+        ("max_rejected", 1.5),
+        ("max_rejected", True),
+        ("plan_path", 987123),
+        ("report_path", ["Zanzibar"]),
+        ("journal_path", {"Zanzibar": 1}),
+        ("dead_letter_path", 987123),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name_and_not_shown(name: str, value: Any) -> None:
+    told = refused(CONFIG | {name: value})
+    assert name in told
+    assert "Zanzibar" not in told
+    assert "987123" not in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("moed", "mode"),
+        ("dead_letters_path", "dead_letter_path"),
+        ("max_reject", "max_rejected"),
+        ("unknown_stream", "unknown_streams"),
+        ("guard", "guards"),
+        ("deconetwrk", "deconetwork"),
+    ],
+)
+def test_a_misspelt_setting_gets_a_hint(wrong: str, hint: str) -> None:
+    told = refused(CONFIG | {wrong: "Zanzibar"})
+    assert f"{wrong} is not a setting (did you mean {hint}?)" in told
+    assert "Zanzibar" not in told
+
+
+def test_without_a_provider_the_five_keys_are_named() -> None:
+    told = refused({"mode": "plan"})
+    for name in ("sostocked", "s2", "shipstream", "deconetwork", "amazon_fba"):
+        assert name in told
+
+
+@pytest.mark.parametrize("value", ["canary-word", ["canary-word"], 5, True])
+def test_a_provider_that_is_no_object_is_refused_without_its_value(value: Any) -> None:
+    told = refused({"deconetwork": value})
+    assert "deconetwork" in told
+    assert "canary-word" not in told
+
+
+def test_a_wrong_provider_object_is_told_by_name() -> None:
+    told = refused({"deconetwork": DECONETWORK | {"passwort": "canary-word", "username": 5}})
+    assert "deconetwork.passwort is not a setting (did you mean password?)" in told
+    assert "deconetwork.username" in told
+    assert "canary-word" not in told
+
+
+def test_settings_of_the_tap_in_the_same_file_are_no_mistake() -> None:
+    assert TargetInventory(config=CONFIG | {"start_date": "2026-01-01T00:00:00Z"}) is not None
+
+
+def test_the_user_agent_reaches_the_requests() -> None:
+    assert TargetInventory(config=CONFIG | {"user_agent": "me/1"}).environment.user_agent == "me/1"
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_INVENTORY_DECONETWORK", json.dumps(DECONETWORK))
+    monkeypatch.setenv("TARGET_INVENTORY_MAX_REJECTED", "3")
+    monkeypatch.setenv("TARGET_INVENTORY_MODE", "plan")
+    target = TargetInventory(parse_env_config=True)
+    assert (target.own.max_rejected, target.own.mode) == (3, "plan")
+    assert "deconetwork" in target.shared.providers
+
+
+def test_a_safety_setting_from_the_environment_is_refused_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TARGET_INVENTORY_DECONETWORK", json.dumps(DECONETWORK))
+    monkeypatch.setenv("TARGET_INVENTORY_GUARDS", '{"max_delta": 5}')
+    with pytest.raises(ConfigError, match="guards"):
+        TargetInventory(parse_env_config=True)
+
+
+# ---- what --about tells --------------------------------------------------------------------------
+
+
+def test_the_published_schema_is_one_and_fits_the_settings() -> None:
+    schema = settings.config_schema()
+    Draft202012Validator.check_schema(schema)
+    assert set(settings.TargetSettings.model_fields) < set(schema["properties"])
+    assert "deconetwork" in schema["properties"]
+    assert not set(settings.NOT_YET) & set(schema["properties"])
+    Draft202012Validator(schema).validate(CONFIG | {"mode": "plan", "max_rejected": 2})
+
+
+def test_every_setting_is_described() -> None:
+    for name, setting in settings.config_schema()["properties"].items():
+        assert setting.get("description"), name
+
+
+def test_the_password_is_marked_as_a_secret() -> None:
+    provider = settings.config_schema()["properties"]["deconetwork"]
+    assert provider["properties"]["password"]["secret"] is True
+
+
+def test_settings_of_the_sdk_that_mean_nothing_here_are_not_offered() -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    TargetInventory.append_builtin_config(schema)
+    offered = set(schema["properties"])
+    assert "stream_maps" in offered
+    assert not offered & {
+        "add_record_metadata",
+        "load_method",
+        "batch_size_rows",
+        "validate_records",
+        "batch_config",
+        "activate_version",
+    }
