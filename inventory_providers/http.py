@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import platform
 import ssl
+import weakref
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
+from inventory_providers import redaction
 from inventory_providers.environment import DISTRIBUTION, Environment, Policy
 from inventory_providers.errors import (
     ConfigError,
@@ -125,6 +127,8 @@ class Door:
         policy: Policy | None = None,
         passing: frozenset[int] = _PASSING,
     ) -> None:
+        # Here too, and not only in our commands: a host that embeds us logs what httpx says.
+        redaction.guard_logging()
         self.names = names
         self.requests = 0
         self._base = base_url.rstrip("/")
@@ -133,6 +137,8 @@ class Door:
         self._sign, self._renew, self._pace, self._passing = sign, renew, pace, passing
         self._log = logging.getLogger(f"inventory.{names.provider}")
         self._client = _client(base_url, self._policy, environment.user_agent)
+        # Whoever forgets to close a session leaves no socket behind.
+        weakref.finalize(self, self._client.close)
 
     def __enter__(self) -> Self:
         return self

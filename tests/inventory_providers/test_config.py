@@ -60,8 +60,12 @@ def test_what_is_no_object(raw: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("api_url", "http://shop.test", "deconetwork.api_url must start with https://"),
-        ("api_url", "ftp://shop.test", "deconetwork.api_url must be a URL"),
+        (
+            "api_url",
+            "http://shop.test",
+            "deconetwork.api_url must be an https URL (http only to 127.0.0.1)",
+        ),
+        ("api_url", "ftp://shop.test", "deconetwork.api_url must be an https URL"),
         ("api_url", "", "deconetwork.api_url"),
         ("api_url", f"https://fred:{SECRET}@shop.test", "deconetwork.api_url must not contain"),
         ("api_url", None, "deconetwork.api_url must be text"),

@@ -39,7 +39,14 @@ def test_a_stop_is_no_exception_that_a_handler_swallows(signum: int, code: int) 
 
 
 def test_the_place_is_filled_in_once() -> None:
-    error = errors.Malformed("no rows")
+    error = errors.Malformed("no rows", advice="")
     assert str(error) == "no rows"
     assert str(error.at("a_stream")) == "a_stream: no rows"
     assert str(error.at("another")) == "a_stream: no rows"
+
+
+@pytest.mark.parametrize("name", ["ConfigError", "Malformed", "Unavailable", "Uncertain"])
+def test_a_message_ends_with_what_to_do(name: str) -> None:
+    kind = getattr(errors, name)
+    assert str(kind("it broke")) == f"it broke. {kind.usual_advice}"
+    assert str(kind("it broke", advice="Do this")) == "it broke. Do this"

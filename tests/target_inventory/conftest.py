@@ -64,7 +64,7 @@ class Run:
 class Site:
     """One site in memory. Every run checks what must hold for all of them."""
 
-    def __init__(self, folder: Path, canaries: Canaries, size: int = 300) -> None:
+    def __init__(self, folder: Path, canaries: Canaries, size: int = 60) -> None:
         # What the target writes; the configuration, which holds a password, lies elsewhere.
         self.folder = canaries.watch(folder / "out")
         self.folder.mkdir()
@@ -88,6 +88,11 @@ class Site:
         }
 
     # ---- the provider ----
+
+    def grow(self, size: int = 300) -> None:
+        """Begin again with more items, of more products."""
+        self.room.size = size
+        self.server.reset()
 
     @property
     def applied(self) -> list[dict[str, str]]:
@@ -195,7 +200,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def site(tmp_path: Path, canaries: Canaries) -> Iterator[Site]:
-    """A site with 300 items."""
+    """A site with 60 items."""
     made = Site(tmp_path, canaries)
     with made.server:
         yield made

@@ -288,6 +288,7 @@ def test_a_strange_expected_level_is_a_rejected_record(site: Site, text: str) ->
 
 
 def test_a_negative_level_is_no_fault_where_it_stands_already(site: Site) -> None:
+    site.grow()
     key, row = next((k, r) for k, r in site.rows().items() if r["inv_lvl"] < 0)
     run = site.set_levels({key: row["inv_lvl"]})
     assert (run.code, run.updates, run.report["unchanged"]) == (0, [], 1)

@@ -134,7 +134,7 @@ def test_tap_to_target_through_a_pipe_changes_nothing(commands: Commands) -> Non
     assert len(out.splitlines()) == 1
     assert "deconetwork_inventory" in json.loads(out)["bookmarks"]
     assert (site.rows(), site.applied) == (before, [])
-    assert "300 unchanged" in processes.err(target)
+    assert "60 unchanged" in processes.err(target)
 
 
 def test_a_plan_is_shown_on_standard_error(commands: Commands) -> None:

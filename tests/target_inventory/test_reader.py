@@ -108,7 +108,8 @@ def test_a_message_that_is_refused_stops_it_there() -> None:
 
     heard.callbacks["STATE"] = refuse
     heard.read(io.BytesIO(RECORD + b"\n" + STATE + b"\n" + RECORD))
-    assert (heard.kinds, heard.failure) == (["RECORD"], "input line 2: no")
+    assert heard.kinds == ["RECORD"]
+    assert heard.failure.startswith("input line 2: no")
 
 
 def test_what_concerns_more_than_the_line_is_raised() -> None:

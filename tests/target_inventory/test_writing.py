@@ -35,6 +35,7 @@ def _tap_output(site: Site, capsys: pytest.CaptureFixture[str]) -> bytes:
 def test_the_taps_own_records_are_accepted_and_nothing_is_written(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    site.grow()
     messages = _tap_output(site, capsys)
     last_state = json.loads(messages.splitlines()[-1])["value"]
     run = site.run(messages)
@@ -48,6 +49,7 @@ def test_the_taps_own_records_are_accepted_and_nothing_is_written(
 def test_a_level_of_the_taps_output_that_was_edited_is_the_only_one_written(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    site.grow()
     messages = _tap_output(site, capsys).splitlines(keepends=True)
     place = next(n for n, text in enumerate(messages) if singer.key(7).encode() in text)
     message = json.loads(messages[place])
@@ -147,6 +149,7 @@ def test_an_item_without_the_levels_of_its_product_is_found_in_everything(site: 
 
 
 def test_changes_go_in_batches_of_at_most_a_hundred_and_are_read_back(site: Site) -> None:
+    site.grow()
     wanted = {key: 1000 + n for n, key in enumerate(site.keys(250))}
     run = site.set_levels(wanted)
     assert (run.code, run.out) == (0, passed_on())
@@ -167,6 +170,7 @@ def test_a_single_change_is_numbered_from_one(site: Site) -> None:
 
 
 def test_credentials_of_an_update_are_in_the_form_and_nowhere_else(site: Site) -> None:
+    site.grow()
     run = site.set_levels(dict.fromkeys(site.keys(120), 5))
     assert len(run.updates) == 2
     for update in run.updates:
