@@ -351,10 +351,11 @@ class Processes:
 
 @pytest.fixture
 def processes(
-    tmp_path: Path, pytestconfig: pytest.Config, canaries: Canaries
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, canaries: Canaries
 ) -> Iterator[Processes]:
     """Real processes, gone after the test."""
-    running = Processes(tmp_path / "process", pytestconfig.cache.mkdir("bytecode"), canaries)
+    bytecode = tmp_path_factory.getbasetemp().parent / "bytecode"
+    running = Processes(tmp_path / "process", bytecode, canaries)
     yield running
     running.stop()
 

@@ -376,7 +376,8 @@ class _Full:
         """
         if (largest := self._bookmark.value) is None:
             return
-        since = _whole_seconds(largest - took)
+        # The largest may run ahead of the provider's clock by the overlap.
+        since = _whole_seconds(largest - took - self._request.lookback)
         request = replace(self._request, since=since, lookback=timedelta(0), full=False)
         try:
             # As the fallback of a read by date there is no use in asking by date again.
@@ -391,7 +392,10 @@ class _Full:
 
     def _keep_changed(self, changed: _Changed) -> None:
         for row in changed.rows():
-            self._keep(row)
+            # Asked for after everything else, so the newest, even where its date went back: a row
+            # that was dated in the future gets a date of today when it is sold.
+            self._spool.put(row.key, row.line, row.modified)
+            self._bookmark.take(row.modified)
         if changed.stopped_at is not None:
             self._bookmark.stop_at(changed.stopped_at)
 

@@ -177,7 +177,12 @@ def _to_row_fast(row: Any) -> Row:
     if not key:
         raise ValueError
     modified = times.parse(date) if date else None
-    row.inv_last_modified = None if modified is None else times.rfc3339(modified)
+    if modified is not None and date is not None:
+        # The documented form needs only its zone.
+        documented = len(date) == 19 and date[10] == "T"
+        row.inv_last_modified = date + "Z" if documented else times.rfc3339(modified)
+    else:
+        row.inv_last_modified = None
     if size is not None:
         size.option_id = None if size.option_id is None else str(size.option_id)
         size.sub_sizes = None if size.sub_sizes is None else dumps(size.sub_sizes).decode()
