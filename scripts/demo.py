@@ -121,9 +121,7 @@ def story(commands: Path, folder: Path, url: str) -> None:
     show([row for row in rows if row["dn_sku_id"] in COUNTED])
     state.write_text(json.dumps(first[-1]["value"]))
 
-    say(
-        "\n2. Somebody counted three of them. The counts go through a pipe into the target:\n"
-    )
+    say("\n2. Somebody counted three of them. The counts go through a pipe into the target:\n")
     write(commands, config, first)
 
     say("\n3. tap-inventory again, with the STATE of the first run. Only what changed comes:")

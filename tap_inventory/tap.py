@@ -54,7 +54,7 @@ class TapInventory(Tap):
 
     name = "tap-inventory"
     package_name = DISTRIBUTION
-    config_jsonschema: ClassVar[dict[str, Any]] = config_schema()
+    config_jsonschema = settings.Lazily(config_schema)
     dynamic_catalog = True
     message_writer_class = LineWriter
     message_writer: LineWriter
@@ -80,9 +80,10 @@ class TapInventory(Tap):
         Raises:
             ConfigError: something is wrong; by name, never with its value.
         """
-        schema = dict(self.config_jsonschema)
-        self.append_builtin_config(schema)
-        self.settings = config.load(dict(self._config), known=schema["properties"])
+        builtin: dict[str, Any] = {"properties": {}}
+        self.append_builtin_config(builtin)
+        known = {*builtin["properties"], "start_date", "user_agent"}
+        self.settings = config.load(dict(self._config), known=known)
         agent = self.settings.user_agent
         if agent is not None:
             self.environment = replace(self.environment, user_agent=agent)

@@ -22,6 +22,7 @@ from inventory_providers.errors import (
     Uncertain,
 )
 from inventory_providers.jsonio import dumps
+from inventory_providers.settings import Lazily
 from target_inventory import dead_letters, plan, settings
 from target_inventory.apply import Applier
 from target_inventory.changeset import ChangeSet
@@ -43,7 +44,7 @@ class TargetInventory(Target):
 
     name = "target-inventory"
     package_name = DISTRIBUTION
-    config_jsonschema: ClassVar[dict[str, Any]] = settings.config_schema()
+    config_jsonschema = Lazily(settings.config_schema)
     message_reader_class = LineReader
     message_reader: LineReader
     max_parallelism = 1
@@ -78,10 +79,11 @@ class TargetInventory(Target):
         Raises:
             ConfigError: something is wrong; by name, never with its value.
         """
-        schema = dict(self.config_jsonschema)
-        self.append_builtin_config(schema)
+        builtin: dict[str, Any] = {"properties": {}}
+        self.append_builtin_config(builtin)
         raw = dict(self._config)
-        self.shared = config.load(raw, known={*schema["properties"], *settings.NOT_YET})
+        known = {*builtin["properties"], *settings.TargetSettings.model_fields, *settings.NOT_YET}
+        self.shared = config.load(raw, known={*known, "start_date", "user_agent"})
         self.own = settings.load(raw)
         if raw.get("journal_path") is not None:
             LOG.warning("journal_path: this version keeps no journal of its writes yet")

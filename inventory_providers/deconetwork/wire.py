@@ -138,8 +138,12 @@ def key_of(row: Any) -> str:
 _Id = int | str | None
 _Size = msgspec.defstruct(
     "_Size",
-    [("option_id", _Id, None), ("name", str | None, None), ("code", str | None, None)]
-    + [("sub_sizes", list[Any] | None, None)],
+    [
+        ("option_id", _Id, None),
+        ("name", str | None, None),
+        ("code", str | None, None),
+        ("sub_sizes", list[Any] | None, None),
+    ],
 )
 _Color = msgspec.defstruct("_Color", [("id", _Id, None), ("name", str | None, None)])
 _PARTS: dict[str, Any] = {

@@ -1,0 +1,105 @@
+"""CPU per row of `tap-inventory` beside a plain SDK tap, on the sandbox, in one run.
+
+    python benchmarks/read.py [--rows 20000] [--rounds 3]
+
+Both taps read the same shop in turn. CPU seconds are those of the tap's process; the cost of its
+start is measured on a shop with one row and taken off for the figure per row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from inventory_providers.sandbox.room import Clock
+from inventory_providers.sandbox.server import SandboxServer, rooms
+
+PLAIN = [sys.executable, str(Path(__file__).with_name("plain_tap.py"))]
+OURS = [sys.executable, "-m", "tap_inventory"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU and wall seconds of one process, and the records that it wrote."""
+
+    cpu: float
+    wall: float
+    records: int
+
+
+def measure(command: list[str], config: object) -> Cost:
+    """Run a tap once."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.json"
+        file.write_text(json.dumps(config))
+        out = Path(folder) / "out.jsonl"
+        start = time.monotonic()
+        with out.open("wb") as stdout:
+            environment = {**os.environ, "LOGLEVEL": "ERROR"}
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
+            process = subprocess.Popen(
+                [*command, "--config", str(file)], stdout=stdout, env=environment
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"{command} ended with {process.returncode}")
+        records = out.read_bytes().count(b'"RECORD"')
+        return Cost(usage.ru_utime + usage.ru_stime, time.monotonic() - start, records)
+
+
+def contest(rows: int) -> dict[str, Cost]:
+    """Each contender once on a fresh shop of so many rows."""
+    clock = Clock()
+    with SandboxServer(rooms(clock, rows), clock=clock) as server:
+        flat = server.settings("deconetwork")
+        return {
+            "plain": measure(PLAIN, flat),
+            "ours": measure(OURS, {"deconetwork": flat}),
+        }
+
+
+def compare(rows: int, rounds: int) -> dict[str, float]:
+    """Medians over the rounds: microseconds of CPU per row of both, and the ratios."""
+    contest(1)
+    starts, fulls = [contest(1) for _ in range(rounds)], [contest(rows) for _ in range(rounds)]
+    per_row = {
+        name: statistics.median(
+            (full[name].cpu - start[name].cpu) / rows * 1e6
+            for start, full in zip(starts, fulls, strict=True)
+        )
+        for name in ("plain", "ours")
+    }
+    for full in fulls:
+        assert full["plain"].records == full["ours"].records == rows
+    whole = statistics.median(full["ours"].cpu / full["plain"].cpu for full in fulls)
+    return {
+        **per_row,
+        "per row, ours / plain": per_row["ours"] / per_row["plain"],
+        "whole process, ours / plain": whole,
+    }
+
+
+def main() -> None:
+    """Print the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    found = compare(chosen.rows, chosen.rounds)
+    print(f"{chosen.rows} rows, {chosen.rounds} rounds, medians")
+    print(f"CPU per row: plain {found['plain']:.0f} us, ours {found['ours']:.0f} us")
+    for name in ("per row, ours / plain", "whole process, ours / plain"):
+        print(f"{name}: {found[name]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
