@@ -168,7 +168,11 @@ def _defect(error: BaseException) -> str:
 
 def output_closed() -> OutputError:
     """The reader of our standard output has gone."""
-    return OutputError("the reader closed the pipe before everything was written", place="output")
+    return OutputError(
+        "the reader closed the pipe before everything was written",
+        place="output",
+        advice="See why the reader ended, and run again",
+    )
 
 
 def say(name: str, line: str) -> None:

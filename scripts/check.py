@@ -68,7 +68,7 @@ def _on_the_wheel() -> bool:
     """The tests on the built wheel, in a place from which the sources cannot be seen."""
     with tempfile.TemporaryDirectory(prefix="check-") as name:
         folder = Path(name)
-        for part in ("tests", "pyproject.toml"):
+        for part in ("tests", "pyproject.toml", "README.md"):
             _copy(ROOT / part, folder / part)
         return all(_passes(step) for step in _wheel_steps(folder))
 

@@ -1,0 +1,19 @@
+"""Promise: a row costs the tap at most a third of the CPU that it costs a plain SDK tap."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+BENCHMARK = Path(__file__).resolve().parent.parent / "benchmarks" / "read.py"
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not BENCHMARK.exists(), reason="the sources are not here")
+def test_cpu_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARK.parent))
+    read = importlib.import_module("read")
+    found = read.compare(rows=8000, rounds=1)
+    assert found["per row, ours / plain"] <= 1 / 3, found
