@@ -144,7 +144,8 @@ def run(name: str, work: Callable[[], int | None]) -> NoReturn:
 def _outcome(name: str, work: Callable[[], int | None]) -> int:
     try:
         code = work() or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except InventoryError as error:
         say(name, str(error))
         return error.exit_code

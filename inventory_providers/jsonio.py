@@ -96,7 +96,9 @@ def _has_no_number(value: Any) -> bool:
         return any(_has_no_number(item) for item in value.values())
     if isinstance(value, list | tuple):
         return any(_has_no_number(item) for item in value)
-    return isinstance(value, float | Decimal) and not math.isfinite(value)
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _dumps_slowly(value: Any) -> bytes:

@@ -109,7 +109,7 @@ class OffsetWalk(Generic[R]):
         if final and all(one.stood_still and one.keys == last.keys for one in passes):
             return True  # the same in every pass: keys that occur twice, far apart
         (total,) = last.totals
-        enough = brought == 0 if total is None else self._distinct >= total
+        enough = last.joins if total is None else self._distinct >= total
         return enough and (brought == 0 or final)
 
     def _report_twins(self, name: str, last: _Pass) -> None:

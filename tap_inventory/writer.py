@@ -71,6 +71,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
+        if sys.stdout is None:
+            raise output_closed()
         try:
             descriptor = sys.stdout.fileno()
         except (OSError, ValueError, AttributeError):

@@ -11,12 +11,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inventory_providers.errors import Rejected, Unavailable, Uncertain
+from inventory_providers.errors import InventoryError, Rejected, Uncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from inventory_providers.contract import Session, Write
+    from inventory_providers.contract import Fields, Session, Write
     from target_inventory.dead_letters import Letter
     from target_inventory.plan import Planned
 
@@ -71,7 +71,8 @@ class Applier:
         """Halve a refused batch until the bad record stands alone."""
         rest = self._not_written(batch, str(error))
         if len(batch) == 1:
-            self.outcome.letters.extend(planned.rejected(error.message) for planned in rest)
+            for planned in rest:
+                self.outcome.letters += planned.rejected(error.message)
             return
         middle = max(len(rest) // 2, 1)
         for half in (rest[:middle], rest[middle:]):
@@ -81,11 +82,11 @@ class Applier:
     def _again(self, batch: Sequence[Planned], error: Uncertain, tries: int) -> None:
         try:
             rest = self._not_written(batch, error.message)
-        except Unavailable as unavailable:
+        except InventoryError as trouble:
             raise Uncertain(
-                f"{len(batch)} writes were sent, no answer came, and the provider cannot be asked "
-                f"({unavailable.message})",
-                place=unavailable.place,
+                f"{len(batch)} writes were sent, no answer came, and the levels cannot be read "
+                f"({trouble.message})",
+                place=trouble.place,
             ) from None
         if rest and tries > 0:
             self._send(rest, tries)
@@ -111,22 +112,27 @@ class Applier:
         written = self.outcome.written
         if not written:
             return
-        levels = self._write.levels(self._session, [planned.change.key for planned in written])
-        for planned in written:
-            live = levels.get(planned.change.key)
-            if live is not None and planned.change.done(live):
-                self.outcome.verified += 1
-            elif live is None or planned.change.not_begun(live):
-                reason = "the provider accepted the change but it is not there"
-                self.outcome.letters.append(planned.rejected(reason, live))
-            else:
-                # A sale between the write and the read-back: the write had its answer.
-                self.outcome.moved += 1
-                LOG.warning(
-                    "%s %s was changed again after it was written",
-                    self._write.stream,
-                    planned.change.key,
-                )
+        levels = self._write.levels(self._session, [one.change.key for one in written])
+        self.outcome.written = [
+            one for one in written if self._is_there(one, levels.get(one.change.key))
+        ]
+
+    def _is_there(self, planned: Planned, live: Fields | None) -> bool:
+        if live is None or planned.change.not_begun(live):
+            reason = "the provider accepted the change but it is not there"
+            self.outcome.letters += planned.rejected(reason, live)
+            return False
+        if planned.change.done(live):
+            self.outcome.verified += 1
+        else:
+            # A sale between the write and the read-back: the write had its answer.
+            self.outcome.moved += 1
+            LOG.warning(
+                "%s %s was changed again after it was written",
+                self._write.stream,
+                planned.change.key,
+            )
+        return True
 
 
 def _batches(changes: Sequence[Planned], size: int) -> Iterator[Sequence[Planned]]:

@@ -9,6 +9,7 @@ import click
 
 from inventory_providers import command
 from inventory_providers.errors import ConfigError
+from target_inventory import settings
 from target_inventory.target import TargetInventory
 
 NAME = TargetInventory.name
@@ -50,6 +51,8 @@ def COMMAND(  # noqa: N802 - a constant to its users
         return
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)
+    if from_environment:
+        merged |= settings.not_yet_in_environment()
     with command.environment_errors("TARGET_INVENTORY_"):
         target = TargetInventory(
             config=merged, parse_env_config=from_environment, input_path=input_path

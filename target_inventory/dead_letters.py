@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import stat
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers.errors import OutputError
@@ -14,7 +19,6 @@ from inventory_providers.times import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +35,22 @@ class Letter:
         message = {
             "type": "RECORD",
             "stream": self.stream,
-            "record": _writable(self.record),
+            "record": writable(self.record),
             "rejected": {"reason": self.reason, "live": self.live, "at": rfc3339(at)},
         }
         return dumps(message) + b"\n"
 
 
-def _writable(value: Any) -> Any:
+def writable(value: Any) -> Any:
     """NaN and Infinity as text: JSON has no numbers for them, and text is rejected again."""
     if isinstance(value, dict):
-        return {key: _writable(item) for key, item in value.items()}
+        return {key: writable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_writable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+        return [writable(item) for item in value]
+    finite = value.is_finite() if isinstance(value, Decimal) else True
+    if isinstance(value, float):
+        finite = math.isfinite(value)
+    return value if finite else str(value)
 
 
 def write(path: Path, letters: Sequence[Letter], at: datetime, *, anew: bool = False) -> None:
@@ -64,19 +69,44 @@ def write(path: Path, letters: Sequence[Letter], at: datetime, *, anew: bool = F
 
 
 def append(path: Path, data: bytes, *, anew: bool = False) -> None:
-    """Add bytes to a file that only its owner may read; flushed to disk.
+    """Add bytes to a file that only its owner may read, or replace it; on disk when this returns.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written. A file that was to be replaced is then as it was.
     """
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if anew else os.O_APPEND)
     try:
-        with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        if anew and (path.is_file() or not path.exists()):
+            _replace(path, data)
+        else:
+            _add(path, data)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}", place="output") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        _write(descriptor, data)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _add(path: Path, data: bytes) -> None:
+    torn = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _write(descriptor, b"\n" + data if torn else data)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(data)
+        file.flush()
+        # A device or a pipe cannot be flushed to disk.
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fsync(file.fileno())
 
 
 def is_same_file(first: Path, second: str | None) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from inventory_providers.contract import Fields, Record, Wish, Write
-    from target_inventory.changeset import ChangeSet
+    from target_inventory.changeset import ChangeSet, Wanted
 
 # Enough for an eye; the whole plan is in plan_path.
 ROWS_SHOWN = 40
@@ -23,16 +23,16 @@ ROWS_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One intended write, and the record that asks for it."""
+    """One intended write, and the records that ask for it."""
 
     write: Write
     change: Change
-    record: Record
+    records: Sequence[Record]
 
-    def rejected(self, reason: str, live: Fields | None = None) -> Letter:
-        """The record as a dead letter."""
+    def rejected(self, reason: str, live: Fields | None = None) -> list[Letter]:
+        """The records as dead letters; fed back, they ask for the same again."""
         shown = dict(self.change.before if live is None else live)
-        return Letter(self.write.stream, self.record, reason, shown)
+        return [Letter(self.write.stream, record, reason, shown) for record in self.records]
 
 
 @dataclass(slots=True)
@@ -58,41 +58,69 @@ class Plan:
 
 
 def make(changeset: ChangeSet, levels: Mapping[str, Fields]) -> Plan:
-    """Compare every wish with the live level of its item."""
+    """Compare what is wanted of every item with its live level."""
     plan = Plan(letters=list(changeset.letters))
-    for wish, record in changeset.wishes():
-        try:
-            change = _change(changeset.write, wish, levels.get(wish.key))
-        except Rejected as error:
-            live = levels.get(wish.key)
-            shown = None if live is None else dict(live)
-            plan.letters.append(Letter(changeset.write.stream, record, error.message, shown))
+    for key, wanted in changeset.items():
+        live = levels.get(key)
+        agreed, letters = _agree(changeset.write, wanted, live)
+        plan.letters += letters
+        if live is None or not agreed:
             continue
-        if change is None:
-            plan.unchanged += 1
+        change = _change(key, live, [one.wish for one in agreed])
+        if change.fields:
+            records = [one.record for one in agreed]
+            plan.changes.append(Planned(changeset.write, change, records))
         else:
-            plan.changes.append(Planned(changeset.write, change, record))
+            plan.unchanged += 1
     return plan
 
 
-def _change(write: Write, wish: Wish, live: Fields | None) -> Change | None:
-    """The write that the wish takes, or None when the live level is the wanted one."""
-    if live is None:
+def _agree(
+    write: Write, wanted: Sequence[Wanted], live: Fields | None
+) -> tuple[list[Wanted], list[Letter]]:
+    """Which records can be carried out one after the other, and which cannot."""
+    agreed: list[Wanted] = []
+    letters: list[Letter] = []
+    level = dict(live or {})
+    for one in wanted:
+        try:
+            _check(write, one.wish, level if live is not None else None)
+        except Rejected as error:
+            shown = None if live is None else dict(live)
+            letters.append(Letter(write.stream, one.record, error.message, shown))
+        else:
+            agreed.append(one)
+            level |= one.wish.fields
+    return agreed, letters
+
+
+def _check(write: Write, wish: Wish, level: Fields | None) -> None:
+    """Raise `Rejected` where the wish cannot be carried out on this level."""
+    if level is None:
         raise Rejected(f"unknown {write.key}: the provider has no such item")
     for name, value in wish.expected.items():
-        if live[name] != value:
-            raise Rejected(f"expected {name} {value}, but it is {live[name]}")
-    change = Change(wish.key, live, wish.fields, wish.extra)
-    if not change.fields:
-        return None
-    write.check(change)
-    return change
+        if level[name] != value:
+            raise Rejected(f"expected {name} {value}, but it is {_shown(level[name])}")
+    change = Change(wish.key, level, wish.fields)
+    if change.fields:
+        write.check(change)
+
+
+def _change(key: str, live: Fields, wishes: Sequence[Wish]) -> Change:
+    """All wishes for an item as one change; of each field the last value counts."""
+    after: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for wish in wishes:
+        after |= wish.fields
+        extra |= wish.extra
+    return Change(key, live, after, extra)
 
 
 def show(changes: Sequence[Planned], title: str) -> None:
     """A table of before -> after on standard error."""
     from rich.console import Console  # noqa: PLC0415 - 40 ms that a quiet run does not need
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100)
     table = Table(title=title, title_justify="left")
@@ -102,7 +130,8 @@ def show(changes: Sequence[Planned], title: str) -> None:
         table.add_column(heading, justify="right")
     rows = [(planned, name) for planned in changes for name in planned.change.fields]
     for planned, name in rows[:ROWS_SHOWN]:
-        table.add_row(*_cells(planned, name))
+        # As Text: keys come from outside, and brackets or colons in them are no markup.
+        table.add_row(*(Text(cell) for cell in _cells(planned, name)))
     console.print(table)
     if len(rows) > ROWS_SHOWN:
         console.print(f"... and {len(rows) - ROWS_SHOWN} more; plan_path has them all")
@@ -114,7 +143,7 @@ def _cells(planned: Planned, name: str) -> tuple[str, ...]:
     delta = f"{after - before:+}" if numbers else ""
     return (
         planned.write.stream,
-        _escaped(planned.change.key),
+        _printable(planned.change.key),
         name,
         _shown(before),
         _shown(after),
@@ -128,8 +157,6 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _escaped(text: str) -> str:
-    """Keys come from outside: no markup, no control characters on somebody's terminal."""
-    from rich.markup import escape  # noqa: PLC0415
-
-    return escape("".join(c if c.isprintable() else "?" for c in text))
+def _printable(text: str) -> str:
+    """Keys come from outside: no control characters on somebody's terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)

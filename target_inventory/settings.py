@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,6 +75,16 @@ class TargetSettings(BaseModel):
             return Path(self.dead_letter_path)
         journal = Path(self.journal_path or JOURNAL)
         return journal.with_name(f"{journal.stem}.dead-letters.jsonl")
+
+
+def not_yet_in_environment() -> dict[str, Any]:
+    """Settings in the environment that would not even be looked at, to be refused by name."""
+    prefix = "TARGET_INVENTORY_"
+    return {
+        name: True
+        for name in NOT_YET
+        if any(variable.startswith(prefix + name.upper()) for variable in os.environ)
+    }
 
 
 def load(raw: Mapping[str, Any]) -> TargetSettings:

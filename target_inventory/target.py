@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 
 from inventory_providers import config, registry
 from inventory_providers.command import SIGNALS, output_closed, say
@@ -62,6 +63,7 @@ class TargetInventory(Target):
         self._changesets: dict[str, ChangeSet] = {}
         self._keys: dict[str, list[str]] = {}
         self._warned: set[str] = set()
+        self._letters: list[dead_letters.Letter] = []
         self._mapped = False
         super().__init__(**kwargs)
         self._mapped = bool(self.config.get("stream_maps"))
@@ -102,14 +104,23 @@ class TargetInventory(Target):
         keys = message_dict.get("key_properties") or []
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise InputError(f"the key_properties of {stream} are no list of names")
-        if self._mapped:
-            self.mapper.register_raw_stream_schema(stream, schema, keys)
-            aliases = [one.stream_alias for one in self.mapper.stream_maps[stream]]
-        else:
-            aliases = [stream]
         self._keys[stream] = keys
-        for alias in aliases:
+        for alias in self._aliases(stream, schema, keys):
             self._expect(alias)
+
+    def _aliases(self, stream: str, schema: dict[str, Any], keys: list[str]) -> list[str]:
+        """The streams that the maps make of this one."""
+        if not self._mapped:
+            return [stream]
+        try:
+            self.mapper.register_raw_stream_schema(stream, schema, keys)
+        except Exception as error:  # noqa: BLE001 - the SDK has no common class for a wrong map
+            raise ConfigError(
+                f"stream_maps cannot be applied to {stream} ({type(error).__name__})",
+                place="configuration",
+            ) from None
+        maps = self.mapper.stream_maps[stream]
+        return [one.stream_alias for one in maps if not isinstance(one, RemoveRecordTransform)]
 
     def _expect(self, stream: str) -> None:
         """A stream begins: known, or refused by name before anything is written."""
@@ -147,9 +158,17 @@ class TargetInventory(Target):
 
     def _map(self, stream: str, record: dict[str, Any]) -> None:
         for stream_map in self.mapper.stream_maps[stream]:
-            mapped = stream_map.transform(dict(record))
+            alias = stream_map.stream_alias
+            try:
+                mapped = stream_map.transform(dict(record))
+            except Exception as error:  # noqa: BLE001 - the user's own expression raises it
+                reason = f"stream_maps cannot be applied to it ({type(error).__name__})"
+                if alias not in self._changesets:
+                    raise InputError(f"a record of {stream}: {reason}") from None
+                self._changesets[alias].reject(stream, record, reason)
+                continue
             if mapped is not None:
-                self._take(stream_map.stream_alias, mapped)
+                self._take(alias, mapped)
 
     def _take(self, stream: str, record: dict[str, Any]) -> None:
         changeset = self._changesets.get(stream)
@@ -218,8 +237,7 @@ class TargetInventory(Target):
             letters += outcome.letters
             _count(outcome, report)
         report.count_rejected(letters)
-        if letters:
-            self._bury(letters)
+        self._letters += letters
 
     def _announce(self, made: Plan, room: Provider) -> None:
         if self.own.plan_path is not None:
@@ -229,35 +247,53 @@ class TargetInventory(Target):
             title = "would change" if self.own.mode == "plan" else "changes"
             plan.show(made.changes, f"{room.title}: {len(made.changes)} {title}")
 
-    def _bury(self, letters: list[dead_letters.Letter]) -> None:
+    def _bury(self, *, clean: bool) -> None:
+        """Keep the rejected records. `clean` says that nothing else went wrong."""
         path = self.own.dead_letters
-        for letter in letters[:10]:
+        for letter in self._letters[:10]:
             LOG.warning("%s: rejected: %s", letter.stream, letter.reason)
-        anew = dead_letters.is_same_file(path, self._input_path)
-        dead_letters.write(path, letters, self.environment.clock.now(), anew=anew)
-        LOG.warning("%d rejected records are in %s", len(letters), path)
+        if self.own.mode == "plan":
+            return
+        fed_back = dead_letters.is_same_file(path, self._input_path)
+        if fed_back and not clean:
+            # The file has them all, and the rest that was not come to.
+            return
+        if self._letters or fed_back:
+            now = self.environment.clock.now()
+            dead_letters.write(path, self._letters, now, anew=fed_back)
+            LOG.warning("%d rejected records are in %s", len(self._letters), path)
 
     def _finish(self, report: Report) -> None:
         say(self.name, report.line())
         if self.own.report_path is not None:
             dead_letters.append(Path(self.own.report_path), report.json(), anew=True)
+        failure = self.message_reader.failure
+        self._bury(clean=failure is None and not report.unknown)
         if report.unknown:
             raise Uncertain(
                 f"the outcome of {report.unknown} writes is not known; STATE was not passed on"
             )
         if self.own.mode == "apply":
             self._pass_state_on()
-        if self.message_reader.failure is not None:
-            raise self.message_reader.failure
+        if failure is not None:
+            raise failure
         if report.rejected > self.own.max_rejected:
-            raise Rejected(
-                f"{report.rejected} records were rejected (max_rejected is "
-                f"{self.own.max_rejected}); they are in {self.own.dead_letters}"
-            )
+            raise self._too_many(report.rejected)
+
+    def _too_many(self, rejected: int) -> Rejected:
+        limit = f"max_rejected is {self.own.max_rejected}"
+        if self.own.mode == "plan":
+            return Rejected(f"{rejected} records would be rejected ({limit})")
+        return Rejected(
+            f"{rejected} records were rejected ({limit}); they are in {self.own.dead_letters}",
+            advice="Mend them there and feed the file back with --input",
+        )
 
     def _pass_state_on(self) -> None:
         if not self._latest_state:
             return
+        if sys.stdout is None:
+            raise output_closed()
         try:
             sys.stdout.write(dumps(self._latest_state).decode() + "\n")
             sys.stdout.flush()

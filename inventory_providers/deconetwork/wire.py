@@ -292,7 +292,12 @@ def _quantity(value: Any, name: str) -> int:
 
 
 def check_change(change: Change) -> None:
-    """Refuse to send a level below zero; one that already stands there is no change."""
+    """Refuse to send a level below zero, or to guess `inv_on`, which every change has to say.
+
+    A negative level that already stands there is no change.
+    """
+    if change.after.get("inv_on", change.before["inv_on"]) is None:
+        raise Rejected("whether tracking is on is not known at the provider: give inv_on")
     for name in change.fields:
         if name in NUMBERS and change.after[name] < 0:
             raise Rejected(f"{name} must not be negative")

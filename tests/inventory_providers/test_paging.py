@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inventory_providers.errors import Malformed
@@ -145,6 +145,13 @@ def returns_only_with_everything(world: World, limit: int, parallel: int = 1) ->
     changes=changes,
     total=st.sampled_from(["right", "none"]),
     cut=st.none() | st.integers(min_value=2, max_value=4),
+)
+@example(  # rows go in the middle of two passes, and nobody says how many there are
+    count=16,
+    limit=2,
+    changes=[[]] * 4 + [[-1], [-1, -1], [-1, -1], [-4, -4]] + [[]] * 7 + [[-4, -4]],
+    total="none",
+    cut=None,
 )
 def test_rows_that_come_and_go(
     count: int, limit: int, changes: list[list[int]], total: str, cut: int | None

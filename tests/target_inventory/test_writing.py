@@ -295,10 +295,20 @@ def test_w08_an_item_twice_is_one_change_with_the_last_value(site: Site) -> None
 
 def test_w08_a_schema_change_in_between_does_not_turn_the_order(site: Site) -> None:
     other = schema(keys=("dn_sku_id", "x"), dn_sku_id={"type": "string"}, x={"type": "string"})
-    lines = [schema(), level(0, 50), other, level(0, 51), schema(), level(0, 52), other]
+    lines = [
+        schema(),
+        level(0, 50),
+        level(20, 5),
+        other,
+        level(0, 51),
+        schema(),
+        level(0, 52),
+        other,
+    ]
     run = site.run(*lines, *[level(n, 7) for n in range(1, 20)], level(0, 53), state())
     assert run.code == 0
     assert [c["inv_lvl"] for c in site.applied if c["dn_sku_id"] == singer.key(0)] == ["53"]
+    assert (site.level(20), run.report["read"]) == (5, 24), "what came before it is lost"
 
 
 def test_w08_an_item_in_two_streams_is_one_change_with_the_last_value(site: Site) -> None:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inventory_providers.contract import Change, ReadRequest
@@ -415,6 +415,13 @@ def newest(stock: Stock) -> dict[str, int]:
     crash=st.integers(0, 5) | st.just(1000),
     order=st.tuples(st.none() | st.integers(0, 1000), st.just(value=True))
     | st.tuples(st.none(), st.booleans()),
+)
+@example(  # a row of the near future is sold, and its date goes back to now
+    rows={"1_0": row_of("1_0", None), "2_1": row_of("2_1", "2026-03-01T12:00:02")},
+    first=[],
+    second=[(0, []), (0, [1]), (101, []), (200, [0])],
+    crash=0,
+    order=(None, False),
 )
 def test_whatever_is_sold_while_it_is_read_nothing_is_lost(
     rows: dict[str, dict[str, Any]],
