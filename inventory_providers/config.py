@@ -26,15 +26,13 @@ class Configuration:
     user_agent: str | None = None
 
 
-def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
+def load(raw: Mapping[str, Any], *, known: Iterable[str] = ()) -> Configuration:
     """The checked configuration. `known` are the top-level keys besides the providers.
 
     Raises:
         ConfigError: one message with every problem, by name; no value is shown.
     """
     settings.register_raw_secrets(raw)
-    if not isinstance(raw, dict):
-        raise ConfigError("the configuration must be a JSON object", place="configuration")
     problems = list(_misspelt(raw, known))
     objects = {name: raw[name] for name in registry.CONFIG_KEYS if raw.get(name) is not None}
     if not objects and not problems:
@@ -52,6 +50,10 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
 def _misspelt(raw: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
     every = {*registry.CONFIG_KEYS, *known}
     for key in raw:
+        head, dot, tail = str(key).partition(".")
+        if dot and head in every:
+            yield f"{key} must be written as an object: {{{head}: {{{tail}: ...}}}}"
+            continue
         # One file may serve the tap and the target: a key of the other one is no mistake.
         if key not in every and (hint := settings.did_you_mean(key, every)):
             yield f"{key} is not a setting{hint}"
@@ -78,6 +80,7 @@ def _user_agent(raw: Mapping[str, Any]) -> str | None:
     agent = raw.get("user_agent")
     if agent is None:
         return None
-    if not isinstance(agent, str) or not agent.isprintable() or not agent.isascii():
+    usable = isinstance(agent, str) and agent.isprintable() and agent.isascii()
+    if not usable or agent != agent.strip() or not agent:
         raise ConfigError("user_agent must be one line of ASCII text", place="configuration")
     return agent

@@ -22,6 +22,12 @@ Record = dict[str, Any]
 Fields = Mapping[str, Any]
 
 
+def earlier(moment: datetime, by: timedelta) -> datetime:
+    """A moment less a time, but never before the beginning of the calendar."""
+    beginning = datetime.min.replace(tzinfo=UTC)
+    return beginning + max(moment - beginning - by, timedelta(0))
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
     """What the tap asks of a stream.
@@ -42,8 +48,7 @@ class ReadRequest:
         """The earliest change to ask for; None means everything, rows without a date included."""
         if self.full or self.since is None:
             return self.start
-        earliest = datetime.min.replace(tzinfo=UTC)
-        bound = earliest + max(self.since - earliest - self.lookback, timedelta(0))
+        bound = earlier(self.since, self.lookback)
         return bound if self.start is None else max(bound, self.start)
 
 

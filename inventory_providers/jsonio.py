@@ -86,16 +86,16 @@ def dumps(value: Any) -> bytes:
         return _dumps_slowly(value)
     # The encoder writes NaN and Infinity as null, or as a Decimal spells them.
     suspicious = b"null" in line or b"NaN" in line or b"Infinity" in line
-    if suspicious and _has_no_number(value):
+    if suspicious and _is_unwritable(value):
         raise NotJson("NaN and Infinity are not JSON")
     return line
 
 
-def _has_no_number(value: Any) -> bool:
+def _is_unwritable(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(_has_no_number(item) for item in value.values())
+        return any(_is_unwritable(item) for item in value.values())
     if isinstance(value, list | tuple):
-        return any(_has_no_number(item) for item in value)
+        return any(_is_unwritable(item) for item in value)
     if isinstance(value, Decimal):
         return not value.is_finite()
     return isinstance(value, float) and not math.isfinite(value)

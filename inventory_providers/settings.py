@@ -105,6 +105,15 @@ def register_raw_secrets(raw: Any) -> None:
             register_raw_secrets(value)
 
 
+def without_nulls(value: Any) -> Any:
+    """An object without the keys whose value is null: how some runners write what is not set."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: without_nulls(item) for key, item in value.items() if item is not None}
+    # An object of which nothing is left was not set either; one that was empty is a mistake.
+    return {key: item for key, item in kept.items() if item != {} or value[key] == {}}
+
+
 def utc_moment(text: Any, *, name: str) -> datetime:
     """A date or date-time setting as a moment in UTC; without a zone it is taken as UTC."""
     try:

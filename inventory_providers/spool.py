@@ -5,8 +5,10 @@ from __future__ import annotations
 import tempfile
 from typing import IO, TYPE_CHECKING, Generic, TypeVar
 
+from inventory_providers.errors import OutputError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
 
 M = TypeVar("M")
@@ -62,10 +64,6 @@ class Spool(Generic[M]):
         place = self._lines.get(key)
         return None if place is None else self._read(place[0])
 
-    def keys(self) -> Iterable[str]:
-        """The keys, in the order in which they first came."""
-        return self._lines.keys()
-
     def put(self, key: str, line: bytes, mark: M) -> None:
         """Keep this line as the newest of its key."""
         if self._closed:
@@ -74,10 +72,15 @@ class Spool(Generic[M]):
         self._lines[key] = (line if self._room >= 0 else self._to_file(line), mark)
 
     def _to_file(self, line: bytes) -> tuple[int, int]:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._file.seek(self._end)
-        self._file.write(line)
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+            self._file.seek(self._end)
+            self._file.write(line)
+        except OSError as error:
+            raise OutputError(
+                f"the temporary file cannot be written: {error.strerror}", place="output"
+            ) from None
         self._end += len(line)
         return self._end - len(line), len(line)
 

@@ -8,11 +8,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from inventory_providers import times
+from inventory_providers import registry, times
 from inventory_providers.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
 LOG = logging.getLogger("tap-inventory")
 
@@ -43,7 +43,7 @@ def check(state: Any, known: Collection[str], now: datetime) -> None:
         raise ConfigError(
             "there is no object `bookmarks`: not a state of this tap", place="state", advice=ADVICE
         )
-    if bookmarks and not bookmarks.keys() & set(known):
+    if bookmarks and not any(_is_ours(name, known) for name in bookmarks):
         raise ConfigError(
             f"none of its streams is one of ours ({', '.join(sorted(known))}): "
             "the state of another tap",
@@ -51,10 +51,19 @@ def check(state: Any, known: Collection[str], now: datetime) -> None:
             advice="Set --state to the file that this tap's STATE was kept in",
         )
     for stream, value in bookmarks.items():
+        name = f"bookmarks.{stream}"
+        if not isinstance(value, dict) or not isinstance(value.get("partitions", []), list):
+            raise _wrong(name, "must be an object, its partitions a list")
         if stream not in known:
             LOG.warning("state: %s is not a stream of this tap; its bookmark is kept", stream)
         else:
-            _check_stream(f"bookmarks.{stream}", value, now)
+            _check_stream(name, value, now)
+
+
+def _is_ours(name: str, known: Collection[str]) -> bool:
+    """Also where another version of this tap, or another configuration, has written it."""
+    rooms = tuple(f"{key}_" for key in registry.CONFIG_KEYS)
+    return name in known or name.startswith(rooms) or name == "inventory_levels"
 
 
 def _check_stream(name: str, value: Any, now: datetime) -> None:
@@ -66,6 +75,8 @@ def _check_stream(name: str, value: Any, now: datetime) -> None:
     overlap = value.get("overlap", [])
     if not isinstance(overlap, list) or not all(isinstance(mark, str) for mark in overlap):
         raise _wrong(f"{name}.overlap", "must be a list of texts")
+    if not isinstance(value.get("progress_markers", {}), dict):
+        raise _wrong(f"{name}.progress_markers", "must be an object")
     partitions = value.get("partitions", [])
     if not isinstance(partitions, list):
         raise _wrong(f"{name}.partitions", "must be a list")
@@ -173,8 +184,3 @@ def is_due(bookmark: Bookmark, days: int, now: datetime) -> bool:
         return True
     last = bookmark.full_read_at
     return last is not None and now - last >= timedelta(days=days)
-
-
-def names_in(state: Mapping[str, Any]) -> set[str]:
-    """The streams that a state speaks of."""
-    return set(state.get("bookmarks", {}))

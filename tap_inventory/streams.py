@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
 from inventory_providers import schema_files
 from inventory_providers.contract import ReadRequest
-from inventory_providers.errors import InventoryError
+from inventory_providers.errors import ConfigError, InventoryError, OutputError
 from inventory_providers.jsonio import loads
 from tap_inventory.state import Bookmark, is_due
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+
+    from singer_sdk.singerlib import Catalog
 
     from inventory_providers import contract
     from tap_inventory.tap import TapInventory
@@ -41,6 +43,31 @@ class InventoryStream(Stream):
         self.primary_keys = list(declared.primary_key)
         self.replication_key = declared.replication_key
 
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take selection and replication method from a catalog; what it leaves out is as declared.
+
+        Raises:
+            ConfigError: it asks for another replication key, or a method that there is not.
+        """
+        declared = self.replication_key
+        super().apply_catalog(catalog)
+        self.primary_keys = self.primary_keys or list(self.declared.primary_key)
+        if self.replication_key not in {None, declared}:
+            raise ConfigError(
+                f"{self.name} cannot be read by {self.replication_key}; its replication key is "
+                f"{declared or 'none'}",
+                place="catalog",
+            )
+        self.replication_key = declared
+        if self.replication_method not in {REPLICATION_INCREMENTAL, REPLICATION_FULL_TABLE}:
+            raise ConfigError(
+                f"{self.name} cannot be read {self.replication_method}; it must be INCREMENTAL or "
+                "FULL_TABLE",
+                place="catalog",
+            )
+        if not (self._input_schema or {}).get("properties"):
+            self._input_schema = None
+
     def get_replication_key_signpost(self, context: Any = None) -> None:  # noqa: ARG002
         """None: the rooms cap their bookmarks by the provider's clock, which the SDK cannot see."""
         return
@@ -61,6 +88,9 @@ class InventoryStream(Stream):
         try:
             if write_messages:
                 self._read()
+        except OutputError:
+            # Nothing may follow: a STATE would speak of rows that never arrived.
+            raise
         except InventoryError as error:
             self._tap.note_failure(error.at(self.name))
         self._tap.message_writer.flush()

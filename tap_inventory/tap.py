@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -13,6 +14,8 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from inventory_providers import config, registry, settings
 from inventory_providers.command import SIGNALS
 from inventory_providers.environment import DISTRIBUTION, Environment
+from inventory_providers.errors import ConfigError, InventoryError
+from inventory_providers.settings import without_nulls
 from tap_inventory import state
 from tap_inventory.streams import InventoryStream
 from tap_inventory.writer import LineWriter
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from inventory_providers.contract import Session
-    from inventory_providers.errors import InventoryError
 
 LOG = logging.getLogger("tap-inventory")
 
@@ -80,6 +82,7 @@ class TapInventory(Tap):
         Raises:
             ConfigError: something is wrong; by name, never with its value.
         """
+        self._config = without_nulls(self._config)
         builtin: dict[str, Any] = {"properties": {}}
         self.append_builtin_config(builtin)
         known = {*builtin["properties"], "start_date", "user_agent"}
@@ -110,9 +113,29 @@ class TapInventory(Tap):
             for declared in room.streams
         ]
 
+    def setup_mapper(self) -> None:
+        """Apply `stream_maps` and flattening.
+
+        Raises:
+            ConfigError: they are wrong.
+        """
+        try:
+            super().setup_mapper()
+        except InventoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the SDK has no common class for a wrong map
+            raise ConfigError(
+                f"stream_maps or flattening cannot be applied ({type(error).__name__})",
+                place="configuration",
+            ) from None
+
     def load_state(self, raw: dict[str, Any]) -> None:
         """Check the state, then take it over."""
-        state.check(raw, registry.streams(), self.environment.clock.now())
+        lookbacks = [
+            getattr(room, "lookback_seconds", 0) for room in self.settings.providers.values()
+        ]
+        ahead = timedelta(seconds=max(lookbacks, default=0))
+        state.check(raw, registry.streams(), self.environment.clock.now() + ahead)
         super().load_state(raw)
 
     def note_failure(self, error: InventoryError) -> None:

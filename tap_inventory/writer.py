@@ -34,6 +34,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._size = 0
+        self._broken = False
 
     def serialize_message(self, message: Message) -> bytes:
         """One message as one line."""
@@ -68,6 +69,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             OutputError: it is closed or full.
             Stopped: a signal came; what was written ends with a whole line.
         """
+        if self._broken:
+            raise OutputError("nothing more can be written", place="output")
         lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
@@ -83,8 +86,10 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             with SIGNALS.deferred():
                 _write(descriptor, lines)
         except BrokenPipeError:
+            self._broken = True
             raise output_closed() from None
         except OSError as error:
+            self._broken = True
             raise OutputError(f"cannot be written: {error.strerror}", place="output") from None
 
 

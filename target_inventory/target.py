@@ -23,7 +23,7 @@ from inventory_providers.errors import (
     Uncertain,
 )
 from inventory_providers.jsonio import dumps
-from inventory_providers.settings import Lazily
+from inventory_providers.settings import Lazily, without_nulls
 from target_inventory import dead_letters, plan, settings
 from target_inventory.apply import Applier
 from target_inventory.changeset import ChangeSet
@@ -81,6 +81,7 @@ class TargetInventory(Target):
         Raises:
             ConfigError: something is wrong; by name, never with its value.
         """
+        self._config = without_nulls(self._config)
         builtin: dict[str, Any] = {"properties": {}}
         self.append_builtin_config(builtin)
         raw = dict(self._config)

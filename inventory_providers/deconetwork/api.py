@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from inventory_providers.contract import Page, Session
+from inventory_providers.contract import Page, Session, earlier
 from inventory_providers.deconetwork import wire
-from inventory_providers.errors import Denied, InventoryError, Malformed, Rejected
+from inventory_providers.errors import Denied, InventoryError, Malformed, Rejected, Uncertain
 from inventory_providers.http import Call, Door, Names
 from inventory_providers.paging import OffsetWalk, Slice
+from inventory_providers.redaction import redact
 from inventory_providers.spool import Spool
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ LOG = logging.getLogger(f"inventory.{NAME}")
 # The document's numbers for `field`, `condition` and `sortby`.
 PRODUCT_CODE, PRODUCT_ID, DATE_MODIFIED = 1, 4, 5
 IS, IS_NOT, AT_LEAST, BETWEEN = 1, 2, 6, 7
+
+# Codes of `update` that speak of a record; every other speaks of the request or the site.
+A_RECORD_IS_WRONG = frozenset({40004, 50005})
 
 MOST_ROWS = 100  # "The maximum number of rows returned is 100."
 SECOND = timedelta(seconds=1)
@@ -144,15 +148,20 @@ class DecoNetwork(Session):
         """Set the levels of up to 100 SKUs in one request ("multi change format", n from 1).
 
         Raises:
-            Rejected: the provider refused the batch; whether a part was applied is not known.
-            Uncertain: no answer came.
+            Rejected: a record in the batch is refused; whether a part was applied is not known.
+            Malformed: the whole request is refused, for a reason that is no record's.
+            Uncertain: no answer came, or none that can be understood.
         """
         form: Pairs = []
         for number, change in enumerate(changes, start=1):
             form.extend((f"changes[{number}][{name}]", text) for name, text in _wire(change))
 
         def check(document: Any, answer: Answer) -> None:  # noqa: ARG001
-            _status(document).must_be_applied()
+            try:
+                status = _status(document)
+            except Malformed as error:
+                raise Uncertain(error.message, place=NAME) from None
+            status.must_be_applied()
 
         self._door.json(Call("POST", UPDATE, form=form, repeatable=False), check)
 
@@ -176,7 +185,7 @@ class Status:
             advice = f"Switch the API on for the account of {NAME}.username"
             return Denied(self._text(), place=NAME, advice=advice)
         good = self.code == 10001 and self.severity.upper() in {"", "SUCCESS"}
-        return None if good else Malformed(f"find failed with {self._text()}", place=NAME)
+        return None if good else Malformed(f"refused with {self._text()}", place=NAME)
 
     def must_be_good(self) -> None:
         """Raise what a reader has to do about it."""
@@ -185,11 +194,10 @@ class Status:
 
     def must_be_applied(self) -> None:
         """Raise what a writer has to do about it."""
-        error = self._refused()
-        if isinstance(error, Denied):
-            raise error
-        if error is not None:
+        if self.code in A_RECORD_IS_WRONG or self.severity.upper() == "WARNING":
             raise Rejected(f"the provider refused it with {self._text()}", place=NAME)
+        if (error := self._refused()) is not None:
+            raise error
 
 
 def _status(document: Any) -> Status:
@@ -205,7 +213,13 @@ def _status(document: Any) -> Status:
     if not _is_whole(code):
         raise Malformed("response_status.code is no number", place=NAME)
     severity, description = raw.get("severity"), raw.get("description")
-    return Status(int(str(code)), str(severity or ""), str(description or "")[:200])
+    return Status(int(str(code)), str(severity or ""), _one_line(str(description or "")))
+
+
+def _one_line(text: str) -> str:
+    """A provider's words for a message: redacted before they are cut, and on one line."""
+    printable = "".join(one if one.isprintable() else " " for one in redact(text))
+    return printable[:200]
 
 
 def _is_whole(value: Any) -> bool:
@@ -377,7 +391,7 @@ class _Full:
         if (largest := self._bookmark.value) is None:
             return
         # The largest may run ahead of the provider's clock by the overlap.
-        since = _whole_seconds(largest - took - self._request.lookback)
+        since = _whole_seconds(earlier(largest, took + self._request.lookback))
         request = replace(self._request, since=since, lookback=timedelta(0), full=False)
         try:
             # As the fallback of a read by date there is no use in asking by date again.
@@ -388,7 +402,7 @@ class _Full:
             proven = False
             LOG.info("%s: %s; changes during the read come with the next one", STREAM, error)
         if not proven:
-            self._bookmark.value = min(largest, largest - took + self._request.lookback)
+            self._bookmark.value = min(largest, earlier(largest, took) + self._request.lookback)
 
     def _keep_changed(self, changed: _Changed) -> None:
         for row in changed.rows():
@@ -428,19 +442,27 @@ class _Changed:
         self._session, self._request = session, request
         self._bound = _whole_seconds(bound)
         self._bookmark = _Bookmark(request)
-        self._emitted: dict[str, tuple[datetime | None, bytes]] = {}
+        self._emitted: dict[str, tuple[datetime | None, int]] = {}
         self._expected: int | None = None
         self._began: datetime | None = None
         self.stopped_at: datetime | None = None
 
     def pages(self) -> Iterator[Page]:
-        """The rows with a bookmark that moves along; everything, filtered here, if it must be."""
+        """The rows, and at last the bookmark; everything, filtered here, if it must be.
+
+        No bookmark before the end: only then is it proven that the provider filters and sorts as
+        its document says, and that no row is missing.
+        """
         try:
             for rows in self._batches():
-                yield self._page(rows)
+                for row in rows:
+                    self._bookmark.take(row.modified)
+                yield Page([row.line for row in rows], [row.modified for row in rows])
         except _NotInOrder as error:
             LOG.warning("%s: %s; reading everything and filtering here", STREAM, error)
             yield from _Full(self._session, self._request, self._bound).pages()
+        else:
+            yield Page([], [], self._bookmark.value)
 
     def rows(self) -> Iterator[Row]:
         """The rows alone.
@@ -450,12 +472,6 @@ class _Changed:
         """
         for rows in self._batches():
             yield from rows
-
-    def _page(self, rows: list[Row]) -> Page:
-        for row in rows:
-            self._bookmark.take(row.modified)
-        value = self._bookmark.value
-        return Page([row.line for row in rows], [row.modified for row in rows], value)
 
     def _batches(self) -> Iterator[list[Row]]:
         moment = self._bound
@@ -474,10 +490,16 @@ class _Changed:
                     return
                 last = moment + SECOND
             moment = last
-            if self._began is not None and moment > self._began + self._request.lookback + SECOND:
-                # All that had changed when we began has been delivered; the rest is for next time.
+            if self._is_ahead(moment):
                 return
         self._must_be_complete()
+
+    def _is_ahead(self, moment: datetime) -> bool:
+        """Whether all that had changed when we began is delivered; the rest is for next time."""
+        if self._began is None or self._expected is None:
+            return False
+        began = self._began + self._request.lookback + SECOND
+        return moment > began and len(self._emitted) >= self._expected
 
     def _ask(self, conditions: Pairs) -> Found:
         found = self._session.find(conditions, sortby=DATE_MODIFIED)
@@ -501,7 +523,7 @@ class _Changed:
         """Those rows that were not delivered in just this version."""
         fresh: dict[str, Row] = {}
         for row in rows:
-            if self._emitted.get(row.key) != (row.modified, row.line):
+            if self._emitted.get(row.key) != (row.modified, hash(row.line)):
                 if row.key in fresh:
                     LOG.warning(
                         "%s: %s occurs twice in one answer; the last one wins", STREAM, row.key
@@ -509,7 +531,7 @@ class _Changed:
                     del fresh[row.key]
                 fresh[row.key] = row
         for row in fresh.values():
-            self._emitted[row.key] = (row.modified, row.line)
+            self._emitted[row.key] = (row.modified, hash(row.line))
         return list(fresh.values())
 
     def _one_second(self, moment: datetime) -> Iterator[list[Row]]:
@@ -569,10 +591,12 @@ def read_levels(session: DecoNetwork, keys: Collection[str]) -> Mapping[str, Fie
     `dn_sku_id` begins with its product's id is seen in the document's example, not promised there:
     what is not found that way is looked for in everything.
     """
-    wanted, levels = set(keys), {}
-    for conditions in _cheapest(session, wanted):
+    wanted: set[str] = set(keys)
+    levels: dict[str, Fields] = {}
+    questions = _cheapest(session, wanted)
+    for conditions in questions:
         levels.update(_levels(session, conditions, wanted))
-    if wanted - levels.keys() and conditions is not EVERYTHING:
+    if wanted - levels.keys() and questions != [EVERYTHING]:
         levels.update(_levels(session, EVERYTHING, wanted))
     return levels
 

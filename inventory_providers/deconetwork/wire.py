@@ -166,7 +166,7 @@ def to_row(raw: Any) -> Row:
     """
     try:
         return _to_row_fast(msgspec.convert(raw, _Exact))
-    except (msgspec.ValidationError, UnicodeEncodeError, ValueError):
+    except (msgspec.ValidationError, UnicodeEncodeError, ValueError, OverflowError):
         return _to_row_slowly(raw)
 
 

@@ -6,8 +6,9 @@ import contextlib
 import io
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,14 @@ class Run:
     error: InventoryError | None
     log: list[str]
     requests: list[Request]
-    letters: list[dict[str, Any]] = field(default_factory=list)
-    report: dict[str, Any] = field(default_factory=dict)
+    letters_file: bytes
+    report: dict[str, Any]
+
+    @cached_property
+    def letters(self) -> list[dict[str, Any]]:
+        """The messages in the dead letter file that hold a record."""
+        found = [json.loads(each, parse_float=Decimal) for each in self.letters_file.splitlines()]
+        return [message for message in found if message["type"] == "RECORD"]
 
     @property
     def updates(self) -> list[Request]:
@@ -140,6 +147,7 @@ class Site:
         self._canaries.saw("stderr", f"{err.getvalue()}\n{error}")
         assert all(isinstance(json.loads(text), dict) for text in out.getvalue().splitlines())
         assert not out.getvalue() or out.getvalue().endswith("\n")
+        path = Path((self.config | settings)["dead_letter_path"] or "")
         return Run(
             code=0 if error is None else error.exit_code,
             out=out.getvalue().encode(),
@@ -147,7 +155,7 @@ class Site:
             error=error,
             log=[record.getMessage() for record in self._canaries.records[logged:]],
             requests=self.server.requests(NAME)[before:],
-            letters=self._letters(self.config | settings),
+            letters_file=path.read_bytes() if path.is_file() else b"",
             report=self._report(),
         )
 
@@ -169,12 +177,6 @@ class Site:
         else:
             lines = [singer.level(number, value) for number, value in levels]
         return self.run(singer.schema(), *lines, singer.state(), **settings)
-
-    def _letters(self, config: dict[str, Any]) -> list[dict[str, Any]]:
-        path = Path(config["dead_letter_path"] or "")
-        text = path.read_bytes() if path.is_file() else b""
-        found = [json.loads(each, parse_float=Decimal) for each in text.splitlines()]
-        return [message for message in found if message["type"] == "RECORD"]
 
     def _report(self) -> dict[str, Any]:
         path = self.folder / "report.json"

@@ -84,7 +84,7 @@ class Shop:
     def changes(self) -> list[Planned]:
         before = {"inv_on": True, "inv_lvl": BEFORE}
         return [
-            Planned(self.write, Change(key, before, {"inv_lvl": WANTED}), {"dn_sku_id": key})
+            Planned(self.write, Change(key, before, {"inv_lvl": WANTED}), [{"dn_sku_id": key}])
             for key in self.levels
         ]
 
@@ -329,7 +329,7 @@ def test_a_part_of_the_fields_is_neither_written_nor_not() -> None:
         raise Uncertain("no answer")
 
     write = replace(registry.writes()[STREAM][1], levels=lambda *_: live, send=lost)
-    outcome = Applier(SESSION, write).apply([Planned(write, change, {})])
+    outcome = Applier(SESSION, write).apply([Planned(write, change, [{}])])
     assert (len(outcome.unknown), outcome.written) == (1, [])
 
 

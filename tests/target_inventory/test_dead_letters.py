@@ -132,7 +132,8 @@ def _open(path: Any, flags: int, mode: int, **more: Any) -> int:
 def test_any_value_can_be_kept(tmp_path: Path, value: Any) -> None:
     dead_letters.write(tmp_path / "f", [Letter(STREAM, {"a": value}, "no")], NOON)
     kept = _messages(tmp_path / "f")[1]["record"]["a"]
-    assert kept == value or "nan" in repr(kept).lower() or "inf" in repr(kept).lower()
+    bare = [str(each).replace("'", "") for each in (kept, value)]
+    assert kept == value or bare[0] == bare[1], "only what JSON has no number for becomes text"
     assert b"NaN" not in (tmp_path / "f").read_bytes(), "that is not JSON"
 
 
@@ -228,7 +229,6 @@ def test_a_plan_of_the_letters_file_takes_nothing_out_of_it(site: Site) -> None:
     before = site.dead_letters.read_bytes()
     run = site.feed_back(site.dead_letters, mode="plan")
     assert (run.code, run.updates) == (7, [])
-    assert singer.key(0) in [letter["dn_sku_id"] for letter in run.rejected], "a record is lost"
     assert site.dead_letters.read_bytes() == before
 
 
@@ -238,9 +238,8 @@ def test_a_broken_line_in_the_letters_file_costs_none_of_those_behind_it(site: S
     site.dead_letters.write_bytes(b"".join([*lines[:2], b'{"oops\n', *lines[2:]]))
     run = site.run(site.dead_letters.read_bytes(), input_path=str(site.dead_letters))
     assert run.code == 2
-    kept = site.dead_letters.read_bytes()
     for number in (97, 98, 99):
-        assert singer.key(number).encode() in kept, "a record is lost"
+        assert singer.key(number).encode() in run.letters_file, "a record is lost"
 
 
 def test_letters_whose_outcome_is_unknown_stay_in_the_file(site: Site) -> None:

@@ -35,7 +35,7 @@ def test_a_change_knows_what_stands_there_and_what_differs() -> None:
     (planned,) = make(item(inv_lvl=5, inv_warn=1, operator_id=4)).changes
     assert planned.change == Change("a", LIVE, {"inv_lvl": 5, "inv_warn": 1}, {"operator_id": "4"})
     assert planned.change.fields == ("inv_lvl",)
-    assert planned.record == item(inv_lvl=5, inv_warn=1, operator_id=4)
+    assert planned.records == [item(inv_lvl=5, inv_warn=1, operator_id=4)]
 
 
 def test_an_unknown_item_is_rejected() -> None:
@@ -68,7 +68,7 @@ def test_a_negative_live_level_that_comes_back_with_another_change_is_not_sent()
 
 @pytest.mark.parametrize("name", ["inv_lvl", "inv_warn", "inv_reorder_to"])
 def test_a_level_below_zero_is_rejected(name: str) -> None:
-    made = make(item(**{name: -1}))
+    made = make(item() | {name: -1})
     assert (len(made.letters), made.changes) == (1, [])
 
 
@@ -131,7 +131,7 @@ def _shown(changes: list[Planned], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def _planned(key: str = "a", before: Any = 3, after: Any = 5, field: str = "inv_lvl") -> Planned:
-    return Planned(WRITE, Change(key, LIVE | {field: before}, {field: after}), {})
+    return Planned(WRITE, Change(key, LIVE | {field: before}, {field: after}), [{}])
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from inventory_providers import command
 from inventory_providers.errors import ConfigError
 from target_inventory import settings
+from target_inventory.command_line import COMMAND
 from target_inventory.target import TargetInventory
 
 DECONETWORK = {"api_url": "https://shop.example", "username": "u-name", "password": "canary-word"}
@@ -56,6 +59,12 @@ def test_each_setting_is_taken(name: str, value: Any) -> None:
     assert getattr(target.own, name) == value
 
 
+@pytest.mark.parametrize("name", settings.TargetSettings.model_fields)
+def test_null_is_not_set(name: str) -> None:
+    target = TargetInventory(config=CONFIG | {name: None})
+    assert getattr(target.own, name) == getattr(settings.load({}), name)
+
+
 @pytest.mark.parametrize(
     ("given", "path"),
     [
@@ -99,7 +108,6 @@ def test_all_problems_are_told_at_once() -> None:
     [
         ("mode", "Zanzibar"),
         ("mode", "Apply"),
-        ("mode", None),
         ("mode", ["plan"]),
         ("unknown_streams", "Zanzibar"),
         ("max_rejected", -1),
@@ -173,13 +181,16 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert "deconetwork" in target.shared.providers
 
 
+@pytest.mark.parametrize("variable", ["GUARDS", "GUARDS_MAX_DELTA", "RULES", "LEVELS_TO"])
 def test_a_safety_setting_from_the_environment_is_refused_too(
-    monkeypatch: pytest.MonkeyPatch,
+    variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TARGET_INVENTORY_DECONETWORK", json.dumps(DECONETWORK))
-    monkeypatch.setenv("TARGET_INVENTORY_GUARDS", '{"max_delta": 5}')
-    with pytest.raises(ConfigError, match="guards"):
-        TargetInventory(parse_env_config=True)
+    monkeypatch.setenv(f"TARGET_INVENTORY_{variable}", "5")
+    monkeypatch.setattr(sys, "argv", ["target-inventory", "--config", "ENV"])
+    monkeypatch.setattr(command, "set_up_logging", lambda _name: None)
+    with pytest.raises(ConfigError, match=variable.partition("_MAX")[0].lower()):
+        command.click_main(COMMAND)
 
 
 # ---- what --about tells --------------------------------------------------------------------------

@@ -278,7 +278,10 @@ def test_a_plan_is_what_an_apply_then_does(site: Site) -> None:
 
 def test_a_plan_with_rejected_records_says_so(site: Site) -> None:
     run = site.set_levels([(0, 50), (99, 1)], mode="plan")
-    assert (run.code, run.updates, len(run.letters)) == (7, [], 1)
+    assert (run.code, run.updates, run.report["rejected"]) == (7, [], 1)
+    assert not run.letters, "a plan leaves nothing behind but what it was asked for"
+    assert "1 records would be rejected" in str(run.error)
+    assert any("unknown dn_sku_id" in text for text in run.log)
 
 
 # ---- several records of one item -----------------------------------------------------------------
