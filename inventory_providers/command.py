@@ -61,11 +61,13 @@ def read_config(paths: Sequence[str]) -> tuple[dict[str, Any], bool]:
 
 
 @contextlib.contextmanager
-def environment_errors(prefix: str) -> Iterator[None]:
+def environment_errors(prefix: str, *, used: bool) -> Iterator[None]:
     """Turn what the SDK says of a wrong environment variable into one line without its value."""
     try:
         yield
     except ValueError:
+        if not used:
+            raise
         raise ConfigError(
             f"a variable that begins with {prefix} cannot be read; objects and lists must be JSON",
             place="environment",
@@ -85,8 +87,16 @@ class Signals:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self.arrived)
 
+    def ignore(self) -> None:
+        """The outcome is known; nothing can change it any more."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+
     def arrived(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """A signal came."""
+        """A signal came. While one is being obeyed, another changes nothing."""
+        if self.stop is not None:
+            return
         self.stop = Stopped(signum)
         if not self._deferred:
             raise self.stop
@@ -137,7 +147,10 @@ def run(name: str, work: Callable[[], int | None]) -> NoReturn:
     """Do `work` and end the process: one line on standard error, and the contract's exit code."""
     redaction.guard_logging()
     sys.excepthook = _last_resort
-    code = _outcome(name, work)
+    try:
+        code = _outcome(name, work)
+    except Stopped as stop:  # while the last line was being written
+        code = stop.exit_code
     _end(code)
 
 
@@ -178,7 +191,7 @@ def output_closed() -> OutputError:
 
 def say(name: str, line: str) -> None:
     """One line for the user, on standard error."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(redaction.redact(f"{name}: {line}\n"))
         sys.stderr.flush()
 
@@ -191,6 +204,7 @@ def _last_resort(
 
 
 def _end(code: int) -> NoReturn:
+    SIGNALS.ignore()
     with contextlib.suppress(Exception):
         logging.shutdown()
     if code:

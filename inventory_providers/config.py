@@ -26,13 +26,15 @@ class Configuration:
     user_agent: str | None = None
 
 
-def load(raw: Mapping[str, Any], *, known: Iterable[str] = ()) -> Configuration:
+def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
     """The checked configuration. `known` are the top-level keys besides the providers.
 
     Raises:
         ConfigError: one message with every problem, by name; no value is shown.
     """
     settings.register_raw_secrets(raw)
+    if not isinstance(raw, dict):
+        raise ConfigError("must be a JSON object", place="configuration")
     problems = list(_misspelt(raw, known))
     objects = {name: raw[name] for name in registry.CONFIG_KEYS if raw.get(name) is not None}
     if not objects and not problems:
@@ -83,4 +85,4 @@ def _user_agent(raw: Mapping[str, Any]) -> str | None:
     usable = isinstance(agent, str) and agent.isprintable() and agent.isascii()
     if not usable or agent != agent.strip() or not agent:
         raise ConfigError("user_agent must be one line of ASCII text", place="configuration")
-    return agent
+    return str(agent)

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
+import httpcore
 import httpx
 
 from inventory_providers import redaction
@@ -33,6 +34,7 @@ from inventory_providers.errors import (
     Uncertain,
 )
 from inventory_providers.jsonio import NotJson, loads
+from inventory_providers.sockets import Deadlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,9 +138,11 @@ class Door:
         self._policy = policy or environment.policy
         self._sign, self._renew, self._pace, self._passing = sign, renew, pace, passing
         self._log = logging.getLogger(f"inventory.{names.provider}")
-        self._client = _client(base_url, self._policy, environment.user_agent)
+        self._closed = False
+        self._deadlines = Deadlines(environment.clock.monotonic)
+        self._client = _client(base_url, self._policy, environment.user_agent, self._deadlines)
         # Whoever forgets to close a session leaves no socket behind.
-        weakref.finalize(self, self._client.close)
+        weakref.finalize(self, self._deadlines.close)
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +156,9 @@ class Door:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, also those that other threads wait on; they give up."""
+        self._closed = True
+        self._deadlines.close()
         self._client.close()
 
     def json(self, call: Call, check: Callable[[Any, Answer], T]) -> T:
@@ -194,7 +200,7 @@ class Door:
                 f"a write was sent and its outcome is not known ({trouble.cause})",
                 place=self.names.provider,
             )
-        wait = attempt.next_wait(trouble)
+        wait = None if self._closed else attempt.next_wait(trouble)
         if wait is None:
             self._give_up(trouble, attempt)
         self._log.warning(
@@ -223,13 +229,16 @@ class Door:
         self.requests += 1
         start = self._environment.clock.monotonic()
         try:
-            with self._client.stream(
-                call.method,
-                self._base + call.path + ("?" + encode(call.query) if call.query else ""),
-                content=_body(call),
-                headers=_headers(call),
-            ) as response:
-                body = self._read(response, start)
+            with (
+                self._deadlines.within(self._policy.deadline),
+                self._client.stream(
+                    call.method,
+                    self._base + call.path + ("?" + encode(call.query) if call.query else ""),
+                    content=_body(call),
+                    headers=_headers(call),
+                ) as response,
+            ):
+                body = self._read(response)
                 elapsed = self._environment.clock.monotonic() - start
                 return Answer(response.status_code, _lower(response.headers), body, elapsed)
         except httpx.HTTPError as error:
@@ -237,10 +246,8 @@ class Door:
         except httpx.InvalidURL:
             raise ConfigError("not a URL", place=self.names.api_url) from None
 
-    def _read(self, response: httpx.Response, start: float) -> bytes:
+    def _read(self, response: httpx.Response) -> bytes:
         chunks, size = [], 0
-        # One more wait for a byte may follow the check, so it has to end that much earlier.
-        last = start + max(self._policy.deadline - self._policy.idle, self._policy.idle)
         for chunk in response.iter_bytes():
             size += len(chunk)
             chunks.append(chunk)
@@ -249,8 +256,6 @@ class Door:
                     f"the answer is larger than {self._policy.max_bytes // 2**20} MiB",
                     place=self.names.provider,
                 )
-            if self._environment.clock.monotonic() > last:
-                raise TryAgain(f"the answer was not complete after {self._policy.deadline:.0f} s")
         return b"".join(chunks)
 
     def _translated(self, error: httpx.HTTPError) -> Exception:
@@ -259,6 +264,8 @@ class Door:
             return Garbled("the compressed body is broken")
         if isinstance(error, httpx.UnsupportedProtocol):
             return ConfigError("must be an https URL", place=self.names.api_url)
+        if isinstance(error, httpx.LocalProtocolError):
+            return ConfigError("a setting cannot be sent in a header", place=self.names.provider)
         if reason := _tls_reason(error):
             return Malformed(
                 f"no trusted TLS connection ({reason})",
@@ -313,7 +320,8 @@ class _Attempt:
             return None
         nominal = min(self._policy.first_wait * 2 ** (self.count - 1), self._policy.longest_wait)
         jittered = nominal * self._random.uniform(0.5, 1.0)
-        return min(max(jittered, 0.01), left) if trouble.after is None else trouble.after
+        # A provider that says "at once", or a moment that has passed, is still given time.
+        return float(max(min(jittered, left), trouble.after or 0.0, 0.01))
 
 
 _CAUSES: dict[type[httpx.HTTPError], str] = {
@@ -325,12 +333,17 @@ _CAUSES: dict[type[httpx.HTTPError], str] = {
 }
 
 
-def _client(base_url: str, policy: Policy, user_agent: str | None) -> httpx.Client:
+def _client(
+    base_url: str, policy: Policy, user_agent: str | None, backend: Deadlines
+) -> httpx.Client:
     # Loading the trusted certificates costs 30 ms: not for a sandbox on plain http.
     secure = base_url.startswith("https:")
     verify = httpx.create_ssl_context(trust_env=False) if secure else _no_tls()
+    transport = httpx.HTTPTransport(verify=verify, trust_env=False)
+    # httpx has no parameter for it; httpcore, which it stands on, has.
+    transport._pool = httpcore.ConnectionPool(ssl_context=verify, network_backend=backend)  # noqa: SLF001
     return httpx.Client(
-        verify=verify,
+        transport=transport,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(policy.idle, connect=policy.connect, pool=policy.deadline),

@@ -166,13 +166,8 @@ class OffsetWalk(Generic[R]):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        except Exception:
-            # One request failed for good: those in flight end first, so that none of them still
-            # opens a connection when the session is closed.
-            pool.shutdown(cancel_futures=True)
-            raise
         finally:
-            # A stop does not wait for answers.
+            # Not waited for: when one request failed, the others end with the session.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _range(self, offset: int, size: int, total: int) -> list[Slice[R]]:

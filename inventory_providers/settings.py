@@ -106,10 +106,17 @@ def register_raw_secrets(raw: Any) -> None:
 
 
 def without_nulls(value: Any) -> Any:
-    """An object without the keys whose value is null: how some runners write what is not set."""
+    """An object without the keys whose value is null: how some runners write what is not set.
+
+    Not inside `stream_maps`, where null has a meaning.
+    """
     if not isinstance(value, dict):
         return value
-    kept = {key: without_nulls(item) for key, item in value.items() if item is not None}
+    kept = {
+        key: item if key == "stream_maps" else without_nulls(item)
+        for key, item in value.items()
+        if item is not None
+    }
     # An object of which nothing is left was not set either; one that was empty is a mistake.
     return {key: item for key, item in kept.items() if item != {} or value[key] == {}}
 

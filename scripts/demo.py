@@ -3,7 +3,7 @@
     python3 scripts/demo.py
 
 Everything happens on this machine: the shop is the sandbox on 127.0.0.1, on a free port. The first
-run makes a virtual environment in `.venv`; nothing is left running.
+run makes a virtual environment in `build/demo`; nothing is left running.
 """
 
 from __future__ import annotations
@@ -133,12 +133,12 @@ def story(commands: Path, folder: Path, url: str) -> None:
 
 def main() -> None:
     """Set up, tell the story, leave nothing behind but the virtual environment."""
-    say("Setting up .venv (once, about half a minute) ...")
-    commands = bootstrap.environment(bootstrap.ROOT / ".venv")
+    say("Setting up build/demo (once, about half a minute) ...")
+    commands = bootstrap.environment(bootstrap.ROOT / "build" / "demo")
     with tempfile.TemporaryDirectory() as folder, sandbox(commands) as url:
         say(f"The sandbox serves a shop on {url}.")
         story(commands, Path(folder), url)
-    say("\nThe sandbox is stopped. The commands are in .venv/bin; README.md goes on from here.")
+    say("\nThe sandbox is stopped. The commands are in build/demo/bin; README.md goes on.")
 
 
 if __name__ == "__main__":

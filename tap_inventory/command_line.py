@@ -89,7 +89,7 @@ def COMMAND(  # noqa: N802 - a constant to its users
     merged, from_environment = command.read_config(config)
     entries = _catalog(catalog)
     bookmarks = None if state is None else command.read_json_object(state, "state")
-    with command.environment_errors("TAP_INVENTORY_"):
+    with command.environment_errors("TAP_INVENTORY_", used=from_environment):
         tap = TapInventory(
             config=merged,
             parse_env_config=from_environment,

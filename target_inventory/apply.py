@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inventory_providers.errors import InventoryError, Rejected, Uncertain
+from inventory_providers.errors import InventoryError, Malformed, Rejected, Uncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,10 +51,23 @@ class Applier:
             Denied, Unavailable, Malformed: the run cannot go on; no STATE may follow.
             Uncertain: so, and at least one write may or may not have been carried out.
         """
-        for batch in _batches(changes, self._write.batch_size):
-            self._send(batch)
-        self._verify()
+        try:
+            for batch in _batches(changes, self._write.batch_size):
+                self._send(batch)
+            self._verify()
+        except Uncertain:
+            raise
+        except InventoryError as error:
+            if not self.outcome.unknown:
+                raise
+            raise self._uncertain(len(self.outcome.unknown), error) from None
         return self.outcome
+
+    def _uncertain(self, count: int, error: InventoryError) -> Uncertain:
+        return Uncertain(
+            f"whether {count} writes were carried out is not known ({error.message})",
+            place=error.place,
+        )
 
     def _send(self, batch: Sequence[Planned], tries: int = TRIES) -> None:
         try:
@@ -64,12 +77,15 @@ class Applier:
         except Uncertain as error:
             LOG.warning("%s; reading back before anything is sent again", error)
             self._again(batch, error, tries - 1)
+        except Malformed as error:
+            self._not_written(batch, error.message)
+            raise
         else:
             self.outcome.written.extend(batch)
 
     def _split(self, batch: Sequence[Planned], error: Rejected) -> None:
         """Halve a refused batch until the bad record stands alone."""
-        rest = self._not_written(batch, str(error))
+        rest = self._not_written(batch, error.message)
         if len(batch) == 1:
             for planned in rest:
                 self.outcome.letters += planned.rejected(error.message)
@@ -80,14 +96,7 @@ class Applier:
                 self._send(half)
 
     def _again(self, batch: Sequence[Planned], error: Uncertain, tries: int) -> None:
-        try:
-            rest = self._not_written(batch, error.message)
-        except InventoryError as trouble:
-            raise Uncertain(
-                f"{len(batch)} writes were sent, no answer came, and the levels cannot be read "
-                f"({trouble.message})",
-                place=trouble.place,
-            ) from None
+        rest = self._not_written(batch, error.message)
         if rest and tries > 0:
             self._send(rest, tries)
         else:
@@ -95,7 +104,10 @@ class Applier:
 
     def _not_written(self, batch: Sequence[Planned], cause: str) -> list[Planned]:
         """Read the items of a doubtful batch; keep those that still hold the old level."""
-        levels = self._write.levels(self._session, [planned.change.key for planned in batch])
+        try:
+            levels = self._write.levels(self._session, [one.change.key for one in batch])
+        except InventoryError as error:
+            raise self._uncertain(len(batch), error) from None
         rest: list[Planned] = []
         for planned in batch:
             live = levels.get(planned.change.key)

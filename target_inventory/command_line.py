@@ -53,7 +53,7 @@ def COMMAND(  # noqa: N802 - a constant to its users
     merged, from_environment = command.read_config(config)
     if from_environment:
         merged |= settings.not_yet_in_environment()
-    with command.environment_errors("TARGET_INVENTORY_"):
+    with command.environment_errors("TARGET_INVENTORY_", used=from_environment):
         target = TargetInventory(
             config=merged, parse_env_config=from_environment, input_path=input_path
         )
@@ -63,7 +63,8 @@ def COMMAND(  # noqa: N802 - a constant to its users
         target.listen()
         return
     try:
-        with Path(input_path).open("rb") as file:
-            target.listen(file)  # type: ignore[arg-type]  # the reader takes bytes
+        file = Path(input_path).open("rb")  # noqa: SIM115 - only the opening is the user's mistake
     except OSError as error:
         raise ConfigError(f"cannot read {input_path}: {error.strerror}", place="input") from None
+    with file:
+        target.listen(file)  # type: ignore[arg-type]  # the reader takes bytes

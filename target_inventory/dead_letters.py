@@ -95,9 +95,32 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _add(path: Path, data: bytes) -> None:
-    torn = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    torn = path.is_file() and not _ends_with_a_line(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     _write(descriptor, b"\n" + data if torn else data)
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def must_be_writable(path: Path) -> None:
+    """Find out before the stock is changed, not after.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        if path.exists():
+            path.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", place="output") from None
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -71,7 +71,7 @@ def make(changeset: ChangeSet, levels: Mapping[str, Fields]) -> Plan:
             records = [one.record for one in agreed]
             plan.changes.append(Planned(changeset.write, change, records))
         else:
-            plan.unchanged += 1
+            plan.unchanged += len(agreed)
     return plan
 
 
@@ -113,11 +113,15 @@ def _change(key: str, live: Fields, wishes: Sequence[Wish]) -> Change:
     for wish in wishes:
         after |= wish.fields
         extra |= wish.extra
+    # What stands there already is not sent, so it is no business of the read-back either.
+    after = {name: value for name, value in after.items() if live[name] != value}
     return Change(key, live, after, extra)
 
 
 def show(changes: Sequence[Planned], title: str) -> None:
     """A table of before -> after on standard error."""
+    if sys.stderr is None:
+        return
     from rich.console import Console  # noqa: PLC0415 - 40 ms that a quiet run does not need
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

@@ -18,6 +18,7 @@ from inventory_providers.environment import DISTRIBUTION, Environment
 from inventory_providers.errors import (
     ConfigError,
     InputError,
+    InventoryError,
     OutputError,
     Rejected,
     Uncertain,
@@ -205,14 +206,28 @@ class TargetInventory(Target):
         """
         start = self.environment.clock.monotonic()
         report = Report(mode=self.own.mode)
+        self._find_room()
         try:
             for changeset in self._changesets.values():
                 self._carry_out(changeset, report)
-            report.seconds = self.environment.clock.monotonic() - start
+        except InventoryError:
+            # What was done before it went wrong stays done.
+            say(self.name, report.line())
+            raise
         finally:
+            report.seconds = self.environment.clock.monotonic() - start
             for changeset in self._changesets.values():
                 changeset.close()
         self._finish(report)
+
+    def _find_room(self) -> None:
+        """Every file that will be written can be: found out before the stock is changed."""
+        paths = [self.own.plan_path, self.own.report_path]
+        if self.own.mode == "apply":
+            paths.append(str(self.own.dead_letters))
+        for path in paths:
+            if path is not None:
+                dead_letters.must_be_writable(Path(path))
 
     def _carry_out(self, changeset: ChangeSet, report: Report) -> None:
         room, write = registry.writes()[changeset.write.stream]
@@ -227,16 +242,19 @@ class TargetInventory(Target):
         self, changeset: ChangeSet, room: Provider, write: Write, session: Session, report: Report
     ) -> None:
         keys = changeset.keys
-        made = plan.make(changeset, write.levels(session, keys) if keys else {})
         report.read += changeset.read
+        made = plan.make(changeset, write.levels(session, keys) if keys else {})
         report.unchanged += made.unchanged
         report.planned += len(made.changes)
         letters = list(made.letters)
         self._announce(made, room)
         if self.own.mode == "apply":
-            outcome = Applier(session, write).apply(made.changes)
-            letters += outcome.letters
-            _count(outcome, report)
+            applier = Applier(session, write)
+            try:
+                applier.apply(made.changes)
+            finally:
+                _count(applier.outcome, report)
+            letters += applier.outcome.letters
         report.count_rejected(letters)
         self._letters += letters
 
@@ -266,10 +284,10 @@ class TargetInventory(Target):
 
     def _finish(self, report: Report) -> None:
         say(self.name, report.line())
-        if self.own.report_path is not None:
-            dead_letters.append(Path(self.own.report_path), report.json(), anew=True)
         failure = self.message_reader.failure
         self._bury(clean=failure is None and not report.unknown)
+        if self.own.report_path is not None:
+            dead_letters.append(Path(self.own.report_path), report.json(), anew=True)
         if report.unknown:
             raise Uncertain(
                 f"the outcome of {report.unknown} writes is not known; STATE was not passed on"

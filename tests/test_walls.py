@@ -128,7 +128,7 @@ def plugins_and_rooms(each: Import) -> bool:
 
 
 def the_network(each: Import) -> bool:
-    """Only the door imports httpx; nobody imports another client."""
+    """Only the door imports httpx, and only it and its sockets httpcore; nobody another client."""
     clients = (
         "httpx",
         "httpcore",
@@ -138,7 +138,11 @@ def the_network(each: Import) -> bool:
         "urllib.request",
         "http.client",
     )
-    if each.who == "inventory_providers.http" and each.whom.split(".")[0] == "httpx":
+    allowed = {
+        "inventory_providers.http": {"httpx", "httpcore"},
+        "inventory_providers.sockets": {"httpcore"},
+    }
+    if each.whom.split(".")[0] in allowed.get(each.who, ()):
         return False
     return any(within(each.whom, client) for client in clients)
 

@@ -296,7 +296,7 @@ def check_change(change: Change) -> None:
 
     A negative level that already stands there is no change.
     """
-    if change.after.get("inv_on", change.before["inv_on"]) is None:
+    if change.fields and change.after.get("inv_on", change.before.get("inv_on")) is None:
         raise Rejected("whether tracking is on is not known at the provider: give inv_on")
     for name in change.fields:
         if name in NUMBERS and change.after[name] < 0:

@@ -33,7 +33,8 @@ def test_numbers_are_compared_as_numbers(live: Any) -> None:
 
 def test_a_change_knows_what_stands_there_and_what_differs() -> None:
     (planned,) = make(item(inv_lvl=5, inv_warn=1, operator_id=4)).changes
-    assert planned.change == Change("a", LIVE, {"inv_lvl": 5, "inv_warn": 1}, {"operator_id": "4"})
+    assert (planned.change.before, planned.change.after["inv_lvl"]) == (LIVE, 5)
+    assert planned.change.extra == {"operator_id": "4"}
     assert planned.change.fields == ("inv_lvl",)
     assert planned.records == [item(inv_lvl=5, inv_warn=1, operator_id=4)]
 

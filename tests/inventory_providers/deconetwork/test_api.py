@@ -232,7 +232,24 @@ def test_an_unknown_product_is_no_row(shop: Shop, session: api.DecoNetwork) -> N
     assert session.find(api._of_product("77"), sortby=1).rows == []
 
 
-@pytest.mark.parametrize("code", [40004, 50005, 10002])
+@pytest.mark.parametrize("code", [10002, 50002, 60000])
+def test_an_update_refused_for_a_reason_that_is_no_records(
+    shop: Shop, session: api.DecoNetwork, code: int
+) -> None:
+    shop.answers = [Says(body=document(status(code)))]
+    with pytest.raises(Malformed, match=str(code)):
+        session.update([change("1_1", {}, {"inv_lvl": 1})])
+
+
+def test_an_update_whose_answer_cannot_be_understood_is_in_doubt(
+    shop: Shop, session: api.DecoNetwork
+) -> None:
+    shop.answers = [Says(body=b"{}")]
+    with pytest.raises(Uncertain):
+        session.update([change("1_1", {}, {"inv_lvl": 1})])
+
+
+@pytest.mark.parametrize("code", [40004, 50005])
 def test_a_refused_update(shop: Shop, session: api.DecoNetwork, code: int) -> None:
     shop.answers = [Says(body=document(status(code)))]
     with pytest.raises(Rejected, match=str(code)):
