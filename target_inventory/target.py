@@ -280,6 +280,7 @@ class TargetInventory(Target):
         if self._letters or fed_back:
             now = self.environment.clock.now()
             dead_letters.write(path, self._letters, now, anew=fed_back)
+        if self._letters:
             LOG.warning("%d rejected records are in %s", len(self._letters), path)
 
     def _finish(self, report: Report) -> None:

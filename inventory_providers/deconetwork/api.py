@@ -318,6 +318,11 @@ class _Bookmark:
         """Whether the provider may still be writing rows with this date."""
         return self._clock is None or moment > self._clock - RECENT
 
+    def capped(self, moment: datetime) -> datetime | None:
+        """A moment up to which all is delivered, unless it is in the future."""
+        ahead = self._clock is not None and moment > self._clock + self._lookback
+        return None if ahead else moment
+
     def take(self, modified: datetime | None) -> None:
         """Count a row's date in."""
         if modified is None or (self.value is not None and modified <= self.value):
@@ -431,6 +436,38 @@ class _NotInOrder(Exception):
     """The provider does not filter or sort by date as its document says."""
 
 
+class _Proof:
+    """Whether the answers of a walk by date fit together so far.
+
+    Two things of the document are taken on trust: that "at least" includes its date, and that
+    rows come in the order of their dates. Then an answer begins with rows of the date at which
+    the one before it ended, and announces no fewer rows than that one had left.
+    """
+
+    def __init__(self) -> None:
+        self.holds = True
+        self._announced: int | None = None
+        self._left: int | None = None
+        self._edge: set[str] = set()
+
+    def saw(self, found: Found, rows: Sequence[Row]) -> None:
+        """An answer came."""
+        fewer = self._left is not None and (found.total or 0) < self._left
+        torn = bool(self._edge) and not self._edge & {row.key for row in rows}
+        self.holds &= found.total is not None and not fewer and not torn
+        self._announced = found.total
+
+    def went_on(self, rows: Sequence[Row], to: datetime) -> None:
+        """The next question is for rows from the date of this answer's end on."""
+        self._edge = {row.key for row in rows if row.modified and row.modified >= to}
+        self._left = (self._announced or 0) - (len(rows) - len(self._edge))
+
+    def passed(self, count: int) -> None:
+        """The next question leaves out a second with so many rows."""
+        self._edge = set()
+        self._left = (self._announced or 0) - count
+
+
 class _Changed:
     """Rows changed at or after a moment, oldest first, by keyset on the date.
 
@@ -442,22 +479,27 @@ class _Changed:
         self._session, self._request = session, request
         self._bound = _whole_seconds(bound)
         self._bookmark = _Bookmark(request)
+        self._proof = _Proof()
         self._emitted: dict[str, tuple[datetime | None, int]] = {}
         self._expected: int | None = None
         self._began: datetime | None = None
         self.stopped_at: datetime | None = None
 
     def pages(self) -> Iterator[Page]:
-        """The rows, and at last the bookmark; everything, filtered here, if it must be.
+        """The rows, with a bookmark as far as it is proven; everything, if it cannot be.
 
-        No bookmark before the end: only then is it proven that the provider filters and sorts as
-        its document says, and that no row is missing.
+        The bookmark of a page is the date that its answer began with: all before it is delivered.
         """
         try:
-            for rows in self._batches():
+            for moment, rows in self._batches():
                 for row in rows:
                     self._bookmark.take(row.modified)
-                yield Page([row.line for row in rows], [row.modified for row in rows])
+                proven = self._proof.holds and moment > self._bound
+                yield Page(
+                    [row.line for row in rows],
+                    [row.modified for row in rows],
+                    self._bookmark.capped(moment) if proven else None,
+                )
         except _NotInOrder as error:
             LOG.warning("%s: %s; reading everything and filtering here", STREAM, error)
             yield from _Full(self._session, self._request, self._bound).pages()
@@ -470,26 +512,33 @@ class _Changed:
         Raises:
             _NotInOrder: they do not come as documented.
         """
-        for rows in self._batches():
+        for _, rows in self._batches():
             yield from rows
 
-    def _batches(self) -> Iterator[list[Row]]:
+    def _batches(self) -> Iterator[tuple[datetime, list[Row]]]:
         moment = self._bound
         while True:
             found = self._ask(_since(moment))
             rows = self._in_order(found, moment)
-            yield self._fresh(rows)
+            self._proof.saw(found, rows)
+            yield moment, self._fresh(rows)
             if _is_last(found, rows):
                 break
+            if not rows:
+                raise _NotInOrder(f"{found.total} rows announced, none came")
             last = _whole_seconds(rows[-1].modified or moment)
-            if last == moment:
+            if last > moment:
+                self._proof.went_on(rows, last)
+                moment = last
+            else:
                 try:
-                    yield from self._one_second(moment)
+                    second = self._one_second(moment)
                 except Malformed as error:
                     self._stop_at_moving(moment, error)
                     return
-                last = moment + SECOND
-            moment = last
+                yield moment, self._fresh(second)
+                self._proof.passed(len(second))
+                moment += SECOND
             if self._is_ahead(moment):
                 return
         self._must_be_complete()
@@ -534,7 +583,7 @@ class _Changed:
             self._emitted[row.key] = (row.modified, hash(row.line))
         return list(fresh.values())
 
-    def _one_second(self, moment: datetime) -> Iterator[list[Row]]:
+    def _one_second(self, moment: datetime) -> list[Row]:
         """All rows of one second that has more of them than one answer holds."""
         span = [*_dated(BETWEEN, moment), ("date2", _date(moment))]
         # Whether "between" includes its end is not documented.
@@ -552,14 +601,14 @@ class _Changed:
             return new
 
         OffsetWalk(fetch, key=lambda row: row.key, keep=keep, limit=MOST_ROWS).run(STREAM)
-        yield self._fresh(rows.values())
+        return list(rows.values())
 
     def _stop_at_moving(self, moment: datetime, error: Malformed) -> None:
         """The rows of a second cannot be read whole. Is it because they are being changed?
 
         Then the bookmark stays in that second, and the next run goes on from there.
         """
-        if not self._bookmark.is_recent(moment):
+        if not self._bookmark.is_recent(moment) or not self._proof.holds:
             raise error
         LOG.warning(
             "%s: the rows of %s are being changed; the rest comes with the next run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -600,3 +601,45 @@ def test_the_levels_of_one_product_are_one_small_read() -> None:
         "7_1": {"inv_on": None, "inv_lvl": 0, "inv_warn": None, "inv_reorder_to": None}
     }
     assert stock.requests <= 2
+
+
+# ---- bookmarks of a provider that is not as documented -------------------------------------------
+
+
+def greater_than(rows: list[dict[str, Any]], bound: str) -> list[dict[str, Any]]:
+    """Takes "at least" for "greater than"."""
+    return [row for row in rows if row["inv_last_modified"] > bound]
+
+
+def any_order(rows: list[dict[str, Any]], bound: str) -> list[dict[str, Any]]:
+    """Ignores `sortby`; the first page is in order by chance, with gaps."""
+    kept = [row for row in rows if row["inv_last_modified"] >= bound]
+    return [*kept[::3], *kept[1::3], *kept[2::3]]
+
+
+@pytest.mark.parametrize("wrong", [greater_than, any_order])
+def test_no_bookmark_runs_ahead_of_rows_that_were_not_delivered(wrong: Any) -> None:
+    start = NOON - timedelta(hours=2)
+    dates = {f"1_{n}": start + timedelta(seconds=n // 3) for n in range(90)}
+    rows = {key: row_of(key, date.strftime("%Y-%m-%dT%H:%M:%S")) for key, date in dates.items()}
+    stock = Stock(rows, FakeClock())
+    by_date = sorted(rows.values(), key=lambda row: row["inv_last_modified"])
+
+    def find(conditions: Any, **page: int) -> api.Found:
+        if dict(conditions)["field"] == "4":
+            raise Malformed("the other way is closed")
+        kept = wrong(by_date, dict(conditions)["date1"])
+        start = page.get("offset", 0)
+        shown = kept[start : start + min(page.get("limit", PAGE), PAGE)]
+        return api.Found(shown, len(kept), NOON)
+
+    stock.find = find  # type: ignore[method-assign]
+    seen, bookmark = set(), None
+    request = ReadRequest(since=start - timedelta(seconds=1))
+    with patch.multiple(api, MOST_ROWS=PAGE), suppress(Malformed):
+        for page in api.read_inventory(stock.session(), request):
+            seen |= {loads(line)["dn_sku_id"] for line in page.lines}
+            bookmark = page.bookmark or bookmark
+    missing = [date for key, date in dates.items() if key not in seen]
+    assert missing, "the case is not the one that is meant"
+    assert bookmark is None or all(date >= bookmark for date in missing)
