@@ -24,13 +24,21 @@ R = TypeVar("R")
 
 LOG = logging.getLogger("inventory.paging")
 
+# Answers that come sooner than this are worked on longer than waited for: threads would only be in
+# each other's way.
+WORTH_WAITING = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[R]):
-    """What stands at an offset, and how many rows the provider says there are in all."""
+    """What stands at an offset, and how many rows the provider says there are in all.
+
+    `seconds` is how long the answer took.
+    """
 
     rows: Sequence[R]
     total: int | None
+    seconds: float = 1.0
 
 
 @dataclass(slots=True)
@@ -127,7 +135,7 @@ class OffsetWalk(Generic[R]):
             # A first page shorter than asked means that the provider cuts: ask for what it gives.
             size = step if 1 < step < limit else self._limit
             offsets = range(step - 1, first.total - 1, max(size - 1, 1))
-            for pages in self._in_parallel(offsets, size, first.total):
+            for pages in self._ranges(offsets, size, first.total):
                 for page in pages:
                     self._take(page, seen, asked=size)
         self._beyond(seen)
@@ -151,18 +159,26 @@ class OffsetWalk(Generic[R]):
             seen.keys += [self._key(row) for row in rest.rows]
             self._keep_all(rest)
 
+    def _ranges(self, offsets: range, size: int, total: int) -> Iterator[list[Slice[R]]]:
+        # The second answer tells how long answers take: the first had to connect.
+        second = self._range(offsets[0], size, total)
+        yield second
+        slow = second[0].seconds > WORTH_WAITING
+        parallel = self._parallel if slow else 1
+        yield from self._in_parallel(offsets[1:], size, total, parallel)
+
     def _in_parallel(
-        self, offsets: Iterable[int], size: int, total: int
+        self, offsets: Iterable[int], size: int, total: int, parallel: int
     ) -> Iterator[list[Slice[R]]]:
-        if self._parallel == 1:
+        if parallel == 1:
             yield from (self._range(offset, size, total) for offset in offsets)
             return
-        pool = ThreadPoolExecutor(self._parallel)
+        pool = ThreadPoolExecutor(parallel)
         waiting: deque[Future[list[Slice[R]]]] = deque()
         try:
             for offset in offsets:
                 waiting.append(pool.submit(self._range, offset, size, total))
-                if len(waiting) > self._parallel:
+                if len(waiting) > parallel:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

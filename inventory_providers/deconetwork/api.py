@@ -68,6 +68,7 @@ class Found:
     rows: list[Any]
     total: int | None
     clock: datetime
+    seconds: float = 1.0
 
 
 class DecoNetwork(Session):
@@ -124,14 +125,14 @@ class DecoNetwork(Session):
         clock = answer.date() or self.environment.clock.now()
         status = _status(document)
         if status.code in none:
-            return Found([], None, clock)
+            return Found([], None, clock, answer.elapsed)
         status.must_be_good()
         rows = document.get("inventories", ...)
         if not isinstance(rows, list):
             state = "missing" if rows is ... else f"{type(rows).__name__}, not a list"
             raise Malformed(f"inventories is {state} in the answer of find", place=NAME)
         self._report_unknown(rows)
-        return Found(rows, _total(document.get("total")), clock)
+        return Found(rows, _total(document.get("total")), clock, answer.elapsed)
 
     def _report_unknown(self, rows: list[Any]) -> None:
         """Say once which fields of the rows are not in the document, or are missing from them."""
@@ -377,7 +378,7 @@ class _Full:
     def _fetch(self, offset: int, limit: int) -> Slice[Row]:
         found = self._session.find(EVERYTHING, sortby=PRODUCT_CODE, limit=limit, offset=offset)
         self._bookmark.saw(found)
-        return Slice([wire.to_row(raw) for raw in found.rows], found.total)
+        return Slice([wire.to_row(raw) for raw in found.rows], found.total, found.seconds)
 
     def _keep(self, row: Row) -> bool:
         new = row.key not in self._spool
@@ -671,7 +672,7 @@ def _levels(session: DecoNetwork, conditions: Pairs, wanted: set[str]) -> dict[s
 
     def fetch(offset: int, limit: int) -> Slice[Any]:
         found = session.find(conditions, sortby=PRODUCT_CODE, limit=limit, offset=offset)
-        return Slice(found.rows, found.total)
+        return Slice(found.rows, found.total, found.seconds)
 
     def keep(raw: Any) -> bool:
         key = wire.key_of(raw)
