@@ -116,6 +116,28 @@ class Signals:
 SIGNALS = Signals()
 
 
+def plugin_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that every plugin of the SDK has."""
+    options = (
+        click.option("--version", is_flag=True, help="Display the package version."),
+        click.option("--about", is_flag=True, help="Display package metadata and settings."),
+        click.option(
+            "--format",
+            "about_format",
+            type=click.Choice(["json", "markdown"]),
+            help="Specify output style for --about",
+        ),
+        click.option(
+            "--config",
+            multiple=True,
+            help="Configuration file location or 'ENV' to use environment variables.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def click_main(parser: click.Command) -> int | None:
     """Run a click command inside `run`: a wrong option is a wrong configuration."""
     try:

@@ -16,19 +16,7 @@ NAME = TargetInventory.name
 
 
 @click.command(name=NAME, help="Execute the Singer target.")
-@click.option("--version", is_flag=True, help="Display the package version.")
-@click.option("--about", is_flag=True, help="Display package metadata and settings.")
-@click.option(
-    "--format",
-    "about_format",
-    type=click.Choice(["json", "markdown"]),
-    help="Specify output style for --about",
-)
-@click.option(
-    "--config",
-    multiple=True,
-    help="Configuration file location or 'ENV' to use environment variables.",
-)
+@command.plugin_options
 @click.option(
     "--input",
     "input_path",
