@@ -47,6 +47,11 @@ def environment(folder: Path, *, groups: tuple[str, ...] = ()) -> Path:
         "--python",
         sys.executable,
         *wanted,
-        env={"UV_PROJECT_ENVIRONMENT": str(folder), "VIRTUAL_ENV": ""},
+        # The certificates that the system trusts: those of a company network are among them.
+        env={
+            "UV_PROJECT_ENVIRONMENT": str(folder),
+            "VIRTUAL_ENV": "",
+            "UV_SYSTEM_CERTS": "true",
+        },
     )
     return folder / "bin"
