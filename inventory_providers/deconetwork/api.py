@@ -279,7 +279,7 @@ def _whole_seconds(moment: datetime) -> datetime:
 
 def _date(moment: datetime) -> str:
     """The form that the document asks for: UTC, no zone letter, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return _whole_seconds(moment).astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
 def _since(moment: datetime) -> Pairs:
