@@ -53,8 +53,11 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         before = b'{"type":"RECORD","stream":' + dumps(stream) + b',"record":'
         after = b"" if version is None else b',"version":%d' % version
         after += b',"time_extracted":"' + rfc3339(extracted).encode() + b'"}\n'
-        for record in records:
-            self._add(before + record + after)
+        lines = [before + record + after for record in records]
+        self._lines += lines
+        self._size += sum(map(len, lines))
+        if self._size >= BUFFER:
+            self.flush()
 
     def _add(self, line: bytes) -> None:
         self._lines.append(line)

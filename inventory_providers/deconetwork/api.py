@@ -381,11 +381,12 @@ class _Full:
         return Slice([wire.to_row(raw) for raw in found.rows], found.total, found.seconds)
 
     def _keep(self, row: Row) -> bool:
-        new = row.key not in self._spool
-        known = None if new else self._spool.mark(row.key)
-        if known is None or (row.modified is not None and row.modified >= known):
-            self._spool.put(row.key, row.line, row.modified)
-            self._bookmark.take(row.modified)
+        key, line, modified = row
+        new = key not in self._spool
+        known = None if new else self._spool.mark(key)
+        if known is None or (modified is not None and modified >= known):
+            self._spool.put(key, line, modified)
+            self._bookmark.take(modified)
         return new
 
     def _catch_up(self, took: timedelta) -> None:

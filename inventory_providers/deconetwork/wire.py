@@ -189,7 +189,8 @@ def _to_row_fast(row: Any) -> Row:
         row.inv_last_modified = None
     if size is not None:
         size.option_id = None if size.option_id is None else str(size.option_id)
-        size.sub_sizes = None if size.sub_sizes is None else dumps(size.sub_sizes).decode()
+        if size.sub_sizes is not None:
+            size.sub_sizes = dumps(size.sub_sizes).decode() if size.sub_sizes else "[]"
     if color is not None:
         color.id = None if color.id is None else str(color.id)
     return Row(key, msgspec.json.encode(row), modified)
