@@ -37,7 +37,7 @@ class Line(Protocol):
 class Fault:
     """What shall go wrong, and when.
 
-    It is for the requests of one room whose method is `method` and whose path or query holds
+    It is for the requests of one room whose method is `method` and whose path, query or body holds
     `path`; it lets the first `skip` of them pass and then fires `times` times (None: for ever).
     With `apply` the room executes the request and only the answer is lost or changed; kinds that
     need the true body do so always.
@@ -83,7 +83,9 @@ class Fault:
 
     def concerns(self, request: Request) -> bool:
         """Whether it is for this request at all."""
-        return self.method in {None, request.method} and (self.path or "") in request.target
+        words = self.path or ""
+        held = words in request.target or words.encode() in request.body
+        return self.method in {None, request.method} and held
 
 
 @dataclass(slots=True)

@@ -49,8 +49,8 @@ class Style:
 class Variant:
     """One thing that can be counted. `position` counts from 0 and never changes.
 
-    `sku` and `gtin` are unique; the GTIN has a right check digit and lies in the range that no
-    company owns.
+    `sku`, `gtin`, `asin` and `fn_sku` are unique; the GTIN has a right check digit and lies in the
+    range that no company owns.
     """
 
     position: int
@@ -61,6 +61,35 @@ class Variant:
     gtin: str
     stock: int
     changed: datetime
+
+    @property
+    def name(self) -> str:
+        """What a list of goods calls it: the style with its size and colour."""
+        return f"{self.style.name}, {self.size.name}, {self.colour.name}"
+
+    @property
+    def asin(self) -> str:
+        """Its number in a marketplace's catalogue."""
+        return f"B0{_code(self.position, 8)}"
+
+    @property
+    def fn_sku(self) -> str:
+        """The number on the label under which a fulfilment centre keeps it."""
+        return f"X00{_code(self.position, 7)}"
+
+
+_DIGITS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def _code(position: int, length: int) -> str:
+    """Digits and letters that look like a number drawn by lot, and are one to one."""
+    base = len(_DIGITS)
+    rest = (position * 2_654_435_761 + 97_531) % base**length
+    out = ""
+    for _ in range(length):
+        rest, digit = divmod(rest, base)
+        out += _DIGITS[digit]
+    return out
 
 
 # Medium comes first, so that the first variant is the one printed in a provider's document.
