@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inventory_providers.sandbox.room import Row
+if TYPE_CHECKING:
+    from inventory_providers.sandbox.room import Row
 
 Edit = Callable[[bytes], bytes]
 Turn = tuple[str, Any]
