@@ -36,9 +36,9 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
     if not isinstance(raw, dict):
         raise ConfigError("must be a JSON object", place="configuration")
     problems = list(_misspelt(raw, known))
-    objects = {name: raw[name] for name in registry.CONFIG_KEYS if raw.get(name) is not None}
+    objects = {name: raw[name] for name in registry.PROVIDER_NAMES if raw.get(name) is not None}
     if not objects and not problems:
-        names = ", ".join(registry.CONFIG_KEYS)
+        names = ", ".join(registry.PROVIDER_NAMES)
         problems.append(f"no provider is configured; add an object for at least one of: {names}")
     checked = {name: _provider(name, value, problems) for name, value in objects.items()}
     if problems:
@@ -50,7 +50,7 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
 
 
 def _misspelt(raw: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
-    every = {*registry.CONFIG_KEYS, *known}
+    every = {*registry.PROVIDER_NAMES, *known}
     for key in raw:
         head, dot, tail = str(key).partition(".")
         if dot and head in every:
@@ -62,9 +62,6 @@ def _misspelt(raw: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
 
 
 def _provider(name: str, value: Any, problems: list[str]) -> ProviderSettings | None:
-    if name not in registry.PROVIDER_NAMES:
-        problems.append(f"{name} is not available in this version")
-        return None
     model = registry.provider(name).settings
     try:
         return model.model_validate(value)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Fields = Mapping[str, Any]
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) or (annotation,)
 
 
 def earlier(moment: datetime, by: timedelta) -> datetime:
@@ -34,7 +38,8 @@ class ReadRequest:
 
     `since` is the bookmark as it was stored, `start` the earliest change that the user wants; both
     in UTC. `lookback` is subtracted from the bookmark when it is used. `full` asks for a read that
-    ignores the bookmark. `limit` is for connection tests: so many rows are enough.
+    ignores the bookmark. `limit` is for connection tests: so many rows are enough. `partition` is
+    the part of the stream to read, for a stream that has parts.
     """
 
     since: datetime | None = None
@@ -42,6 +47,7 @@ class ReadRequest:
     lookback: timedelta = timedelta(0)
     full: bool = False
     limit: int | None = None
+    partition: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lower_bound(self) -> datetime | None:
@@ -53,17 +59,29 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What a read found out about its rows: their key, and text properties besides the model's."""
+
+    key: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some rows, in the order in which they may be emitted.
 
     `lines` are complete records as one line of JSON each. `times` are the values of the replication
     key, one per line, empty for a stream without one. `bookmark` is the moment up to which
     everything has been delivered with this page and the ones before it; None leaves it as it was.
+    `marks` tell one version of a row from another, where the lines themselves do not because they
+    hold the time of the read. `form` comes with the first page of a stream that is `formed`.
     """
 
     lines: Sequence[bytes]
     times: Sequence[datetime | None] = ()
     bookmark: datetime | None = None
+    marks: Sequence[bytes] = ()
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,9 @@ class Stream:
 
     `model` says what a record looks like; the published schema is made from it. `full_refresh`
     says that the provider's change filter misses things, so that a full read is due every
-    `full_refresh_days`.
+    `full_refresh_days`. `incremental` is false where the catalog has to ask for it. `partitions`
+    names, from the settings, the parts that are read one by one and have bookmarks of their own.
+    A stream that is `formed` learns its key from its rows; `primary_key` is then what is usual.
     """
 
     name: str
@@ -83,6 +103,15 @@ class Stream:
     read: Callable[[Any, ReadRequest], Iterator[Page]]
     replication_key: str | None = None
     full_refresh: bool = False
+    incremental: bool = True
+    partitions: Callable[[Any], Sequence[Mapping[str, str]]] | None = None
+    formed: bool = False
+
+    @property
+    def by_day(self) -> bool:
+        """Whether the replication key is a day; its bookmark is then one, too."""
+        key = self.replication_key
+        return key is not None and date in _options(self.model.model_fields[key].annotation)
 
 
 @dataclass(frozen=True, slots=True)

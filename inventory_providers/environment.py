@@ -50,7 +50,7 @@ class Policy:
     `deadline` bounds one try with its whole body, `idle` each wait for the next byte in it,
     `budget` all tries of one call with the waits between them. An answer that arrived but cannot be
     read (HTML, empty, cut off) is tried `garbled` times: it may be a passing fault, it is not an
-    outage.
+    outage. A body is kept in memory up to `max_bytes`, one that goes to a file may be larger.
     """
 
     deadline: float = 60.0
@@ -61,6 +61,7 @@ class Policy:
     first_wait: float = 1.0
     longest_wait: float = 30.0
     max_bytes: int = 64 * 1024 * 1024
+    max_file_bytes: int = 2 * 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,24 @@ class InputError(ConfigError):
 
 
 class Denied(InventoryError):
-    """The provider refused the sign-in. Never retried: accounts get locked."""
+    """The provider refused the sign-in. Never retried: accounts get locked.
+
+    Everything else at this provider is then left alone, too; `partly` says that the refusal is
+    for one part of it only, which other parts need not share.
+    """
 
     exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        place: str | None = None,
+        advice: str | None = None,
+        partly: bool = False,
+    ) -> None:
+        super().__init__(message, place=place, advice=advice)
+        self.partly = partly
 
 
 class Malformed(InventoryError):

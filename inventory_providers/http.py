@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpcore
@@ -33,11 +33,13 @@ from inventory_providers.errors import (
     Unavailable,
     Uncertain,
 )
-from inventory_providers.jsonio import NotJson, loads
+from inventory_providers.jsonio import NotJson, dumps, loads
 from inventory_providers.sockets import Deadlines
+from inventory_providers.spool import no_room
+from inventory_providers.stored import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
     from inventory_providers.pacing import Pace
@@ -50,15 +52,23 @@ _NOT_TAKEN = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, without credentials. `repeatable` is false for what changes stock."""
+    """One request, without credentials. `repeatable` is false for what changes stock.
+
+    `document` is sent as JSON. `signed` is false for the sign-in itself. `patience` multiplies the
+    times that one try may take; `budget` are the seconds for all tries, where the policy's do not
+    fit.
+    """
 
     method: str
     path: str
     query: Sequence[tuple[str, str]] = ()
     form: Sequence[tuple[str, str]] | None = None
-    content: bytes | None = None
+    document: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
+    signed: bool = True
+    patience: float = 1.0
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,14 @@ class Garbled(TryAgain):
     """An answer came in full and cannot be read."""
 
 
+class SignInAgain(Exception):
+    """A token or session has ended. `denied` is what it means when a new one does not help."""
+
+    def __init__(self, denied: Denied) -> None:
+        super().__init__(denied.message)
+        self.denied = denied
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """How messages call the settings that the user can change."""
@@ -109,12 +127,21 @@ class Names:
         """The settings to check when the sign-in is refused."""
         return " and ".join(f"{self.provider}.{name}" for name in self.credentials)
 
+    def denied(self, cause: str) -> Denied:
+        """The sign-in was refused; the advice names the settings to check."""
+        return Denied(
+            f"sign-in refused ({cause})", place=self.provider, advice=f"Check {self.sign_in}"
+        )
+
 
 class Door:
     """All requests to one provider. Safe to use from several threads at once.
 
     `sign` puts the credentials into a call just before it is sent; `renew` gets new ones after a
-    401, once per call, where the provider knows such a thing.
+    401, once per call, where the provider knows such a thing. `explain` says what an answer other
+    than 2xx means in the provider's own words: an exception to raise, or None for what is usual.
+    After a call was given up as unavailable the next ones are tried once only, until one succeeds:
+    a provider that is down shall not take its whole budget for each of its streams.
     """
 
     def __init__(
@@ -125,6 +152,7 @@ class Door:
         environment: Environment,
         sign: Callable[[Call], Call] = lambda call: call,
         renew: Callable[[], None] | None = None,
+        explain: Callable[[Answer], Exception | None] = lambda _: None,
         pace: Pace | None = None,
         policy: Policy | None = None,
         passing: frozenset[int] = _PASSING,
@@ -136,7 +164,9 @@ class Door:
         self._base = base_url.rstrip("/")
         self._environment = environment
         self._policy = policy or environment.policy
-        self._sign, self._renew, self._pace, self._passing = sign, renew, pace, passing
+        self._sign, self._renew, self._explain = sign, renew, explain
+        self._pace, self._passing = pace, passing
+        self._is_down = False
         self._log = logging.getLogger(f"inventory.{names.provider}")
         self._closed = False
         self._deadlines = Deadlines(environment.clock.monotonic)
@@ -173,6 +203,29 @@ class Door:
         """
         return self._tries(call, lambda answer: check(self._document(answer), answer))
 
+    def plain(self, call: Call, check: Callable[[Answer], T]) -> T:
+        """As `json`, with the answer as it came."""
+        return self._tries(call, check)
+
+    def stored(
+        self,
+        call: Call,
+        check: Callable[[Any, Answer], T],
+        *,
+        file: IO[bytes],
+        arrays: Collection[str],
+    ) -> T:
+        """As `json`, with the body in `file` and its `arrays` left there (see `stored.Rows`)."""
+
+        def read(answer: Answer) -> T:
+            try:
+                document = load(file, arrays)
+            except NotJson as error:
+                raise Garbled(_describe(_beginning(file)) or f"not JSON: {error}") from None
+            return check(document, answer)
+
+        return self._tries(call, read, file)
+
     def _document(self, answer: Answer) -> Any:
         try:
             return loads(answer.body)
@@ -180,19 +233,22 @@ class Door:
             what = _describe(answer.body) or f"not JSON: {error}"
             raise Garbled(what) from None
 
-    def _tries(self, call: Call, check: Callable[[Answer], T]) -> T:
-        attempt = _Attempt(self._environment, self._policy)
-        renewed = self._renew is None
+    def _tries(self, call: Call, check: Callable[[Answer], T], file: IO[bytes] | None = None) -> T:
+        attempt = _Attempt(self._environment, self._policy, call.budget)
+        renew = self._renew if call.signed else None
         while True:
             try:
-                return check(self._once(call))
+                found = check(self._once(call, file))
             except TryAgain as trouble:
                 self._wait_or_give_up(call, trouble, attempt)
-            except Denied:
-                if renewed or self._renew is None:
-                    raise
-                renewed = True
-                self._renew()
+            except SignInAgain as again:
+                if renew is None:
+                    raise again.denied.at(self.names.provider) from None
+                renew()
+                renew = None
+            else:
+                self._is_down = False
+                return found
 
     def _wait_or_give_up(self, call: Call, trouble: TryAgain, attempt: _Attempt) -> None:
         if not call.repeatable and trouble.sent:
@@ -200,8 +256,9 @@ class Door:
                 f"a write was sent and its outcome is not known ({trouble.cause})",
                 place=self.names.provider,
             )
-        wait = None if self._closed else attempt.next_wait(trouble)
+        wait = None if self._closed or self._is_down else attempt.next_wait(trouble)
         if wait is None:
+            self._is_down = True
             self._give_up(trouble, attempt)
         self._log.warning(
             "%s: %s; trying again in %.0f s", self.names.provider, trouble.cause, wait
@@ -209,7 +266,8 @@ class Door:
         self._environment.clock.sleep(wait)
 
     def _give_up(self, trouble: TryAgain, attempt: _Attempt) -> NoReturn:
-        tried = f"{trouble.cause}, {attempt.count} times in {attempt.elapsed():.0f} s"
+        times = f", {attempt.count} times in {attempt.elapsed():.0f} s" if attempt.count > 1 else ""
+        tried = f"{trouble.cause}{times}"
         if isinstance(trouble, Garbled):
             raise Malformed(
                 f"the answer cannot be read: {tried}",
@@ -218,27 +276,29 @@ class Door:
             )
         raise Unavailable(tried, place=self.names.provider)
 
-    def _once(self, call: Call) -> Answer:
+    def _once(self, call: Call, file: IO[bytes] | None) -> Answer:
         if self._pace is not None:
             self._pace.take()
-        answer = self._send(self._sign(call))
-        self._judge(answer)
+        answer = self._send(self._sign(call) if call.signed else call, file)
+        self._judge(answer, call)
         return answer
 
-    def _send(self, call: Call) -> Answer:
+    def _send(self, call: Call, file: IO[bytes] | None) -> Answer:
         self.requests += 1
         start = self._environment.clock.monotonic()
+        policy = self._policy
         try:
             with (
-                self._deadlines.within(self._policy.deadline),
+                self._deadlines.within(policy.deadline * call.patience),
                 self._client.stream(
                     call.method,
                     self._base + call.path + ("?" + encode(call.query) if call.query else ""),
                     content=_body(call),
                     headers=_headers(call),
+                    timeout=_timeout(policy, call.patience),
                 ) as response,
             ):
-                body = self._read(response)
+                body = self._read(response, file if response.is_success else None)
                 elapsed = self._environment.clock.monotonic() - start
                 return Answer(response.status_code, _lower(response.headers), body, elapsed)
         except httpx.HTTPError as error:
@@ -246,16 +306,18 @@ class Door:
         except httpx.InvalidURL:
             raise ConfigError("not a URL", place=self.names.api_url) from None
 
-    def _read(self, response: httpx.Response) -> bytes:
-        chunks, size = [], 0
+    def _read(self, response: httpx.Response, file: IO[bytes] | None) -> bytes:
+        """The body, or nothing where it went into the file; what is no object stays here."""
+        size, most = 0, self._policy.max_bytes if file is None else self._policy.max_file_bytes
+        chunks: list[bytes] = []
+        take = chunks.append if file is None else _into(file)
         for chunk in response.iter_bytes():
             size += len(chunk)
-            chunks.append(chunk)
-            if size > self._policy.max_bytes:
+            if size > most:
                 raise Malformed(
-                    f"the answer is larger than {self._policy.max_bytes // 2**20} MiB",
-                    place=self.names.provider,
+                    f"the answer is larger than {most // 2**20} MiB", place=self.names.provider
                 )
+            take(chunk)
         return b"".join(chunks)
 
     def _translated(self, error: httpx.HTTPError) -> Exception:
@@ -275,19 +337,23 @@ class Door:
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return TryAgain(_CAUSES.get(type(error), "the connection broke"), sent=not unsent)
 
-    def _judge(self, answer: Answer) -> None:
+    def _judge(self, answer: Answer, call: Call) -> None:
         status = answer.status
         if 200 <= status < 300:
             return
+        if (reason := self._explain(answer)) is not None:
+            raise reason.at(self.names.provider) if isinstance(reason, InventoryError) else reason
         if status in self._passing or status >= 500:
             after = _retry_after(answer, self._environment)
             raise TryAgain(f"HTTP {status}", after=after, sent=status not in _NOT_TAKEN)
-        raise self._refusal(status).at(self.names.provider)
+        refusal = self._refusal(status).at(self.names.provider)
+        if isinstance(refusal, Denied) and status == 401 and call.signed:
+            raise SignInAgain(refusal)
+        raise refusal
 
     def _refusal(self, status: int) -> InventoryError:
         if status in {401, 403}:
-            advice = f"Check {self.names.sign_in}"
-            return Denied(f"sign-in refused (HTTP {status})", advice=advice)
+            return self.names.denied(f"HTTP {status}")
         if 300 <= status < 400:
             return Malformed(
                 f"redirected (HTTP {status}); redirects are not followed, they would carry the "
@@ -301,8 +367,9 @@ class Door:
 class _Attempt:
     """Counts the tries of one call and says how long to wait before the next."""
 
-    def __init__(self, environment: Environment, policy: Policy) -> None:
+    def __init__(self, environment: Environment, policy: Policy, budget: float | None) -> None:
         self._clock, self._random, self._policy = environment.clock, environment.random, policy
+        self._budget = policy.budget if budget is None else min(budget, policy.budget)
         self._start = self._clock.monotonic()
         self.count = 0
 
@@ -315,7 +382,7 @@ class _Attempt:
         self.count += 1
         if isinstance(trouble, Garbled) and self.count >= self._policy.garbled:
             return None
-        left = self._policy.budget - self.elapsed()
+        left = self._budget - self.elapsed()
         if left <= 0 or (trouble.after or 0) > left:
             return None
         nominal = min(self._policy.first_wait * 2 ** (self.count - 1), self._policy.longest_wait)
@@ -346,9 +413,14 @@ def _client(
         transport=transport,
         trust_env=False,
         follow_redirects=False,
-        timeout=httpx.Timeout(policy.idle, connect=policy.connect, pool=policy.deadline),
+        timeout=_timeout(policy, 1.0),
         headers={"User-Agent": user_agent or default_user_agent(), "Accept": "application/json"},
     )
+
+
+def _timeout(policy: Policy, patience: float) -> httpx.Timeout:
+    idle, pool = policy.idle * patience, policy.deadline * patience
+    return httpx.Timeout(idle, connect=policy.connect, pool=pool)
 
 
 def _no_tls() -> ssl.SSLContext:
@@ -366,14 +438,32 @@ def encode(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _body(call: Call) -> bytes | None:
-    return call.content if call.form is None else encode(call.form).encode()
+    if call.document is not None:
+        return dumps(call.document)
+    return None if call.form is None else encode(call.form).encode()
 
 
 def _headers(call: Call) -> dict[str, str]:
     headers = dict(call.headers)
     if call.form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
+    if call.document is not None:
+        headers["Content-Type"] = "application/json"
     return headers
+
+
+def _into(file: IO[bytes]) -> Callable[[bytes], None]:
+    """Fill the file anew; an earlier try may have left something there."""
+    file.seek(0)
+    file.truncate()
+
+    def take(chunk: bytes) -> None:
+        try:
+            file.write(chunk)
+        except OSError as error:
+            raise no_room(error) from None
+
+    return take
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:
@@ -384,6 +474,11 @@ def _describe(body: bytes) -> str | None:
     if not body.strip():
         return "an empty answer"
     return "HTML instead of JSON" if body.lstrip()[:1] == b"<" else None
+
+
+def _beginning(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(1024)
 
 
 def _retry_after(answer: Answer, environment: Environment) -> float | None:

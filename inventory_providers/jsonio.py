@@ -19,17 +19,19 @@ class NotJson(ValueError):
     """The bytes are no JSON that can be carried on without a loss."""
 
 
-def _fraction(text: str) -> Decimal:
+def parse_fraction(text: str) -> Decimal:
+    """A number with a fraction or an exponent, digit by digit."""
     if not math.isfinite(float(text)):
         raise NotJson("a number is out of range")
     return Decimal(text)
 
 
-def _constant(name: str) -> NoReturn:
+def parse_constant(name: str) -> NoReturn:
+    """NaN and Infinity, which other readers let through."""
     raise NotJson(f"{name} is not JSON")
 
 
-_decoder = msgspec.json.Decoder(float_hook=_fraction)
+_decoder = msgspec.json.Decoder(float_hook=parse_fraction)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -47,7 +49,7 @@ def _loads_slowly(data: bytes) -> Any:
     # msgspec refuses a lone surrogate (`"\ud83d"`), which is legal JSON and really occurs in
     # product names that were cut in the middle of an emoji.
     try:
-        return json.loads(data.decode(), parse_float=_fraction, parse_constant=_constant)
+        return json.loads(data.decode(), parse_float=parse_fraction, parse_constant=parse_constant)
     except UnicodeDecodeError:
         raise NotJson("not valid UTF-8") from None
     except RecursionError:

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
 PROVIDER_NAMES: tuple[str, ...] = ("deconetwork",)
 
-# The configuration keys of all providers that the documents describe, built or not: a
-# configuration for one of them must not be taken for a misspelling.
-CONFIG_KEYS: tuple[str, ...] = ("sostocked", "s2", "shipstream", "deconetwork", "amazon_fba")
-
 
 @cache
 def provider(name: str) -> Provider:

@@ -16,6 +16,11 @@ M = TypeVar("M")
 IN_MEMORY = 32 * 1024 * 1024
 
 
+def no_room(error: OSError) -> OutputError:
+    """What a temporary file that cannot be written means."""
+    return OutputError(f"the temporary file cannot be written: {error.strerror}", place="output")
+
+
 class Spool(Generic[M]):
     """Lines of bytes under a key, each with a small mark; memory is bounded but for the keys.
 
@@ -78,9 +83,7 @@ class Spool(Generic[M]):
             self._file.seek(self._end)
             self._file.write(line)
         except OSError as error:
-            raise OutputError(
-                f"the temporary file cannot be written: {error.strerror}", place="output"
-            ) from None
+            raise no_room(error) from None
         self._end += len(line)
         return self._end - len(line), len(line)
 

@@ -65,7 +65,7 @@ def plugin_table(plugin: str, schema: dict[str, Any]) -> str:
     """The README's table of a plugin's own settings."""
     lines = [f"| setting of `{plugin}` | default | meaning |", "|---|---|---|"]
     for name, part in schema["properties"].items():
-        if name in registry.CONFIG_KEYS:
+        if name in registry.PROVIDER_NAMES:
             continue
         default = f"`{part['default']}`" if "default" in part else ""
         lines.append(f"| `{name}` | {default} | {part['description']} |")

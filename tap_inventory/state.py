@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import heapq
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers import registry, times
 from inventory_providers.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from inventory_providers.contract import Stream
 
 LOG = logging.getLogger("tap-inventory")
 
@@ -21,6 +23,8 @@ AHEAD = timedelta(hours=1)
 
 OVERLAP_MOST = 500
 
+TOLERANCE = timedelta(hours=1)
+
 ADVICE = "Repair the state, or remove that stream from it to read it anew"
 
 
@@ -28,8 +32,15 @@ def _wrong(name: str, problem: str) -> ConfigError:
     return ConfigError(f"{name} {problem}", place="state", advice=ADVICE)
 
 
-def check(state: Any, known: Collection[str], now: datetime) -> None:
+def check(
+    state: Any,
+    known: Mapping[str, Stream],
+    now: datetime,
+    parts: Mapping[str, Sequence[Mapping[str, str]]],
+) -> None:
     """Accept a state that this tap can have written; what is unknown in it is kept, with a warning.
+
+    `parts` are the partitions that are configured, by stream.
 
     Raises:
         ConfigError: it is broken, from another tap, or ahead of the clock.
@@ -52,42 +63,59 @@ def check(state: Any, known: Collection[str], now: datetime) -> None:
         )
     for stream, value in bookmarks.items():
         name = f"bookmarks.{stream}"
-        if not isinstance(value, dict) or not isinstance(value.get("partitions", []), list):
+        partitions = value.get("partitions", []) if isinstance(value, dict) else None
+        if not isinstance(partitions, list):
             raise _wrong(name, "must be an object, its partitions a list")
         if stream not in known:
             LOG.warning("state: %s is not a stream of this tap; its bookmark is kept", stream)
-        else:
-            _check_stream(name, value, now)
+            continue
+        by_day = known[stream].by_day
+        _check_bookmark(name, value, now, by_day=by_day)
+        for number, part in enumerate(partitions):
+            _check_part(f"{name}.partitions[{number}]", part, now, by_day=by_day)
+            if part["context"] not in parts.get(stream, ()):
+                LOG.warning(
+                    "state: %s has the partition %s, which is not configured; it is kept",
+                    name,
+                    part["context"],
+                )
 
 
 def _is_ours(name: str, known: Collection[str]) -> bool:
     """Also where another version of this tap, or another configuration, has written it."""
-    rooms = tuple(f"{key}_" for key in registry.CONFIG_KEYS)
+    rooms = tuple(f"{key}_" for key in registry.PROVIDER_NAMES)
     return name in known or name.startswith(rooms) or name == "inventory_levels"
 
 
-def _check_stream(name: str, value: Any, now: datetime) -> None:
-    if not isinstance(value, dict):
-        raise _wrong(name, "must be an object")
-    for key in ("replication_key_value", "full_read_at"):
-        if key in value:
-            _check_moment(f"{name}.{key}", value[key], now)
-    overlap = value.get("overlap", [])
-    if not isinstance(overlap, list) or not all(isinstance(mark, str) for mark in overlap):
-        raise _wrong(f"{name}.overlap", "must be a list of texts")
+def _check_part(name: str, part: Any, now: datetime, *, by_day: bool) -> None:
+    if not isinstance(part, dict) or not isinstance(part.get("context"), dict):
+        raise _wrong(name, "must be an object with a context")
+    _check_bookmark(name, part, now, by_day=by_day)
+
+
+def _check_bookmark(name: str, value: dict[str, Any], now: datetime, *, by_day: bool) -> None:
+    key = "replication_key_value"
+    if key in value and by_day:
+        _check_day(f"{name}.{key}", value[key], now)
+    elif key in value:
+        _check_moment(f"{name}.{key}", value[key], now)
+    if "full_read_at" in value:
+        _check_moment(f"{name}.full_read_at", value["full_read_at"], now)
+    for key in ("overlap", "key_properties"):
+        words = value.get(key, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise _wrong(f"{name}.{key}", "must be a list of texts")
     if not isinstance(value.get("progress_markers", {}), dict):
         raise _wrong(f"{name}.progress_markers", "must be an object")
-    partitions = value.get("partitions", [])
-    if not isinstance(partitions, list):
-        raise _wrong(f"{name}.partitions", "must be a list")
-    for number, partition in enumerate(partitions):
-        if not isinstance(partition, dict) or not isinstance(partition.get("context"), dict):
-            raise _wrong(f"{name}.partitions[{number}]", "must be an object with a context")
-        context = partition["context"]
-        LOG.warning(
-            "state: %s has the partition %s, which is not configured; it is kept", name, context
-        )
-        _check_stream(f"{name}.partitions[{number}]", {**partition, "partitions": []}, now)
+
+
+def _check_day(name: str, value: Any, now: datetime) -> None:
+    try:
+        day = date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _wrong(name, "is not a day such as 2026-01-31") from None
+    if day > now.date():
+        raise _wrong(name, "is in the future: every day until then would be skipped")
 
 
 def _check_moment(name: str, value: Any, now: datetime) -> None:
@@ -110,9 +138,12 @@ class Bookmark:
     that it has not delivered before. With more than 500 of them none is kept: rows then repeat.
     """
 
-    def __init__(self, state: dict[str, Any], replication_key: str) -> None:
+    def __init__(
+        self, state: dict[str, Any], replication_key: str, *, by_day: bool = False
+    ) -> None:
         self._state = state
         self._key = replication_key
+        self._by_day = by_day
         if state.get("replication_key", replication_key) != replication_key:
             LOG.warning("state: the bookmark belongs to another replication key; it is not used")
             state.clear()
@@ -121,7 +152,7 @@ class Bookmark:
 
     @property
     def since(self) -> datetime | None:
-        """The stored moment."""
+        """The stored moment; of a day, its beginning in UTC."""
         text = self._state.get("replication_key_value")
         return None if text is None else times.parse(text)
 
@@ -136,19 +167,30 @@ class Bookmark:
         if moment is None or (self.since is not None and moment <= self.since):
             return False
         self._state["replication_key"] = self._key
-        self._state["replication_key_value"] = times.rfc3339(moment)
+        self._state["replication_key_value"] = self._text(moment)
         self._state.pop("overlap", None)
         return True
 
+    def _text(self, moment: datetime) -> str:
+        return moment.date().isoformat() if self._by_day else times.rfc3339(moment)
+
     def fresh(
-        self, lines: Sequence[bytes], moments: Sequence[datetime | None], *, repeat: bool
+        self,
+        lines: Sequence[bytes],
+        moments: Sequence[datetime | None],
+        versions: Sequence[bytes],
+        *,
+        repeat: bool,
     ) -> list[bytes]:
-        """The lines to emit: with `repeat` all, else those that no earlier run delivered."""
+        """The lines to emit: with `repeat` all, else those that no earlier run delivered.
+
+        `versions` tell the versions of the rows apart.
+        """
         out = []
         floor = self._latest[0][0] if len(self._latest) > OVERLAP_MOST else None
-        for line, moment in zip(lines, moments, strict=True):
+        for line, moment, version in zip(lines, moments, versions, strict=True):
             recent = moment is not None and (floor is None or moment >= floor)
-            mark = _fingerprint(line) if recent or self._known else ""
+            mark = _fingerprint(version) if recent or self._known else ""
             if moment is not None and recent:
                 self._remember(moment, mark)
             if repeat or mark not in self._known:
@@ -169,6 +211,8 @@ class Bookmark:
         if self.since is None:
             return
         self._state["replication_key"] = self._key
+        if not lookback and self._by_day:
+            return  # a day that is over is not asked for again
         within = [mark for moment, mark in self._latest if moment >= self.since - lookback]
         if within and len(within) <= OVERLAP_MOST:
             self._state["overlap"] = sorted(within)
@@ -183,4 +227,5 @@ def is_due(bookmark: Bookmark, days: int, now: datetime) -> bool:
     if days == 0 or bookmark.since is None:
         return True
     last = bookmark.full_read_at
-    return last is not None and now - last >= timedelta(days=days)
+    # What runs once a day does not run at the same second each day.
+    return last is not None and now - last >= timedelta(days=days) - TOLERANCE

@@ -11,12 +11,12 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 
 from inventory_providers import schema_files
 from inventory_providers.contract import ReadRequest
-from inventory_providers.errors import ConfigError, InventoryError, OutputError
+from inventory_providers.errors import ConfigError, Denied, InventoryError, OutputError
 from inventory_providers.jsonio import loads
 from tap_inventory.state import Bookmark, is_due
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from singer_sdk.singerlib import Catalog
 
@@ -39,9 +39,26 @@ class InventoryStream(Stream):
     def __init__(self, tap: TapInventory, room: str, declared: contract.Stream) -> None:
         self.room = room
         self.declared = declared
+        self._is_formed = True
         super().__init__(tap, schema=schema_files.published(declared.name), name=declared.name)
         self.primary_keys = list(declared.primary_key)
         self.replication_key = declared.replication_key
+
+    @property
+    def replication_method(self) -> str:
+        """As the catalog asks; else incremental where the room says so."""
+        if self.forced_replication_method:
+            return str(self.forced_replication_method)
+        by_default = self.declared.incremental and self.declared.replication_key
+        return REPLICATION_INCREMENTAL if by_default else REPLICATION_FULL_TABLE
+
+    @property
+    def partitions(self) -> list[dict[str, Any]] | None:
+        """The parts with bookmarks of their own, from the settings; None for a whole stream."""
+        if self.declared.partitions is None:
+            return None
+        parts = self.declared.partitions(self._tap.settings.providers[self.room])
+        return [dict(part) for part in parts]
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and replication method from a catalog; what it leaves out is as declared.
@@ -49,7 +66,7 @@ class InventoryStream(Stream):
         Raises:
             ConfigError: it asks for another replication key, or a method that there is not.
         """
-        declared = self.replication_key
+        declared = self.declared.replication_key
         super().apply_catalog(catalog)
         self.primary_keys = self.primary_keys or list(self.declared.primary_key)
         if self.replication_key not in {None, declared}:
@@ -72,11 +89,26 @@ class InventoryStream(Stream):
         """None: the rooms cap their bookmarks by the provider's clock, which the SDK cannot see."""
         return
 
-    def get_records(self, context: Any) -> Iterable[dict[str, Any]]:  # noqa: ARG002
-        """Every record of the stream, decoded."""
-        for page in self.declared.read(self._tap.session(self.room), ReadRequest()):
+    def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
+        """Every record of the stream, or of one part of it, decoded."""
+        for page in self._pages(ReadRequest(partition=dict(context or {}))):
             for line in page.lines:
                 yield loads(line)
+
+    def sync(self, context: Any = None) -> None:  # type: ignore[misc]  # final; there is no hook
+        """Read the stream; one that is formed by its rows has its SCHEMA after the first page."""
+        self._is_formed = not self.declared.formed
+        try:
+            super().sync(context)
+        finally:
+            self._is_formed = True
+
+    def _write_schema_message(self) -> None:
+        if self._is_formed:
+            super()._write_schema_message()
+
+    def _write_activate_version_message(self, full_table_version: int) -> None:
+        """Left for the end: a target removes older rows, and this read may still fail."""
 
     def _sync_records(
         self,
@@ -84,49 +116,80 @@ class InventoryStream(Stream):
         *,
         write_messages: bool = True,
     ) -> Generator[dict[str, Any], Any, Any]:
-        """Read, write and count; a failure is noted and the other streams go on."""
+        """Read, write and count; a failure is noted, other parts and other streams go on."""
+        if write_messages:
+            complete = [self._read_part(part) for part in self.partitions or (None,)]
+            if all(complete) and self._stream_version is not None:
+                super()._write_activate_version_message(self._stream_version)
+        yield from ()
+
+    def _read_part(self, part: dict[str, Any] | None) -> bool:
+        """Whether it was read to its end."""
+        error = self._failure(part)
+        if error is not None:
+            self._tap.note_failure(self.room, error)
+        self._tap.message_writer.flush()
+        self._write_state_message()
+        return error is None
+
+    def _failure(self, part: dict[str, Any] | None) -> InventoryError | None:
+        if (denied := self._tap.denied(self.room)) is not None:
+            return Denied(
+                f"not read, since the sign-in was refused ({denied.message})",
+                place=self._place(part),
+                advice=denied.advice,
+            )
         try:
-            if write_messages:
-                self._read()
+            self._read(part)
         except OutputError:
             # Nothing may follow: a STATE would speak of rows that never arrived.
             raise
         except InventoryError as error:
-            self._tap.note_failure(error.at(self.name))
-        self._tap.message_writer.flush()
-        self._write_state_message()
-        yield from ()
+            return error.at(self._place(part))
+        return None
 
-    def _read(self) -> None:
+    def _place(self, part: dict[str, Any] | None) -> str:
+        return self.name if part is None else f"{self.name} ({', '.join(part.values())})"
+
+    def _read(self, part: dict[str, Any] | None) -> None:
         with self.get_record_counter() as counter, self.get_sync_timer():
-            bookmark = self._bookmark()
+            bookmark = self._bookmark(part)
             if bookmark is None:
-                for page in self._pages(ReadRequest(limit=self.ABORT_AT_RECORD_COUNT)):
+                request = ReadRequest(limit=self.ABORT_AT_RECORD_COUNT, partition=part or {})
+                for page in self._pages(request):
                     counter.increment(self._emit(page.lines))
             else:
-                self._read_changes(bookmark, counter.increment)
+                self._read_changes(bookmark, part, counter.increment)
 
-    def _bookmark(self) -> Bookmark | None:
+    def _bookmark(self, part: dict[str, Any] | None) -> Bookmark | None:
         incremental = self.replication_method == REPLICATION_INCREMENTAL
         if not incremental or self.ABORT_AT_RECORD_COUNT is not None or not self.replication_key:
             return None
-        return Bookmark(self.get_context_state(None), self.replication_key)
+        state = self.get_context_state(part)
+        return Bookmark(state, self.replication_key, by_day=self.declared.by_day)
 
-    def _read_changes(self, bookmark: Bookmark, count: Any) -> None:
+    def _read_changes(
+        self, bookmark: Bookmark, part: dict[str, Any] | None, count: Callable[[int], None]
+    ) -> None:
         now = self._tap.environment.clock.now()
         full = self.declared.full_refresh and is_due(bookmark, self._days, now)
         request = ReadRequest(
-            since=bookmark.since, start=self._tap.start_date, lookback=self._lookback, full=full
+            since=bookmark.since,
+            start=self._tap.start_date,
+            lookback=self._lookback,
+            full=full,
+            partition=part or {},
         )
-        self.logger.info("%s: reading %s", self.name, _described(request))
+        self.logger.info("%s: reading %s", self._place(part), _described(request))
         rows = 0
         for page in self._pages(request):
-            emitted = self._emit(bookmark.fresh(page.lines, page.times, repeat=full))
+            fresh = bookmark.fresh(page.lines, page.times, page.marks or page.lines, repeat=full)
+            emitted = self._emit(fresh)
             count(emitted)
             moved = bookmark.advance(page.bookmark)
             self.state_manager.is_flushed &= not moved
             rows += emitted
-            if moved and rows >= STATE_EVERY:
+            if moved and (rows >= STATE_EVERY or self.declared.by_day):
                 rows = 0
                 self._write_state_message()
         bookmark.finish(self._lookback, full=full, now=now)
@@ -143,8 +206,39 @@ class InventoryStream(Stream):
     def _setting(self, name: str, default: int) -> int:
         return int(getattr(self._tap.settings.providers[self.room], name, default))
 
-    def _pages(self, request: ReadRequest) -> Iterable[contract.Page]:
-        return self.declared.read(self._tap.session(self.room), request)
+    def _pages(self, request: ReadRequest) -> Iterator[contract.Page]:
+        for page in self.declared.read(self._tap.session(self.room), request):
+            if page.form is not None:
+                self._take_form(page.form)
+            yield page
+
+    def _take_form(self, form: contract.Form) -> None:
+        """The key that the rows have, and what they hold besides the published properties."""
+        self._note_key(form.key)
+        for schema in (self._schema, self._input_schema):
+            if schema is not None:
+                _fit(schema, form)
+        self.primary_keys = list(form.key)
+        assert self._tap.mapper is not None
+        self._tap.mapper.register_raw_stream_schema(self.name, self.effective_schema, form.key)
+        self._stream_maps = None
+        self._is_formed = True
+        if self.selected:
+            self._write_schema_message()
+
+    def _note_key(self, key: tuple[str, ...]) -> None:
+        state = self.get_context_state(None)
+        known = state.get("key_properties")
+        if known is not None and known != list(key):
+            self.logger.warning(
+                "%s: its key is now %s, it was %s; a target may need a new table",
+                self.name,
+                ", ".join(key),
+                ", ".join(known),
+            )
+        if known != list(key):
+            state["key_properties"] = list(key)
+            self.state_manager.is_flushed = False
 
     def _emit(self, lines: Iterable[bytes]) -> int:
         if not self.selected:
@@ -175,6 +269,23 @@ class InventoryStream(Stream):
 def _described(request: ReadRequest) -> str:
     bound: datetime | None = request.lower_bound
     return "everything" if bound is None else f"changes since {bound.isoformat()}"
+
+
+def _fit(schema: dict[str, Any], form: contract.Form) -> None:
+    """Make a schema one of rows with this key and these further text properties."""
+    properties = schema["properties"]
+    for name in form.extra:
+        told = "A column that the provider's document does not name, as it came."
+        properties.setdefault(name, {"type": ["string", "null"], "description": told})
+    for name, part in properties.items():
+        kind = next(one for one in _kinds(part) if one != "null")
+        part["type"] = kind if name in form.key else [kind, "null"]
+    schema["required"] = list(form.key)
+
+
+def _kinds(part: Mapping[str, Any]) -> list[str]:
+    kinds = part["type"]
+    return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 def _shape(schema: Mapping[str, Any]) -> Any:

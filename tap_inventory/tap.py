@@ -14,7 +14,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from inventory_providers import config, registry, settings
 from inventory_providers.command import SIGNALS
 from inventory_providers.environment import DISTRIBUTION, Environment
-from inventory_providers.errors import ConfigError, InventoryError
+from inventory_providers.errors import ConfigError, Denied, InventoryError
 from inventory_providers.settings import without_nulls
 from tap_inventory import state
 from tap_inventory.streams import InventoryStream
@@ -51,6 +51,17 @@ def config_schema() -> dict[str, Any]:
     return schema
 
 
+def with_methods(catalog: dict[str, Any]) -> dict[str, Any]:
+    """A catalog with each `replication-method` of the metadata where the SDK looks for it."""
+    entries = [dict(entry) for entry in catalog["streams"]]
+    for entry in entries:
+        for part in entry.get("metadata", []):
+            method = part["metadata"].get("replication-method")
+            if not part["breadcrumb"] and method:
+                entry["replication_method"] = method
+    return catalog | {"streams": entries}
+
+
 class TapInventory(Tap):
     """Reads stock from inventory providers: one stream per provider endpoint."""
 
@@ -72,8 +83,11 @@ class TapInventory(Tap):
 
     def __init__(self, *, environment: Environment | None = None, **kwargs: Any) -> None:
         self._failures: list[InventoryError] = []
+        self._denied: dict[str, Denied] = {}
         self._sessions: dict[str, Session] = {}
         self.environment = environment or Environment()
+        if isinstance(kwargs.get("catalog"), dict):
+            kwargs["catalog"] = with_methods(kwargs["catalog"])
         super().__init__(**kwargs)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
@@ -135,13 +149,20 @@ class TapInventory(Tap):
             getattr(room, "lookback_seconds", 0) for room in self.settings.providers.values()
         ]
         ahead = timedelta(seconds=max(lookbacks, default=0))
-        state.check(raw, registry.streams(), self.environment.clock.now() + ahead)
+        parts = {name: stream.partitions or [] for name, stream in self.streams.items()}
+        state.check(raw, registry.streams(), self.environment.clock.now() + ahead, parts)
         super().load_state(raw)
 
-    def note_failure(self, error: InventoryError) -> None:
+    def note_failure(self, room: str, error: InventoryError) -> None:
         """A stream failed; the others go on, and the run ends with this error."""
         LOG.error("%s", error)
         self._failures.append(error)
+        if isinstance(error, Denied) and not error.partly:
+            self._denied.setdefault(room, error)
+
+    def denied(self, room: str) -> Denied | None:
+        """The refused sign-in after which a provider is left alone: accounts get locked."""
+        return self._denied.get(room)
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK, which has no such hook
         """Sync all streams; then raise the first failure, naming the others."""

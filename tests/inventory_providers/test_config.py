@@ -145,13 +145,6 @@ def test_keys_of_the_other_command_are_no_mistake() -> None:
     config.load({**GOOD, "journal_path": "x", "guards": {}, "mode": "plan"})
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in registry.CONFIG_KEYS if n not in registry.PROVIDER_NAMES]
-)
-def test_a_provider_that_is_documented_but_not_built_is_said_to_be_so(name: str) -> None:
-    assert f"{name} is not available" in complaint({name: {"client_secret": SECRET}})
-
-
 @pytest.mark.parametrize("value", ["soon", "", 5, [], {}, True])
 def test_a_start_date_that_is_none(value: Any) -> None:
     assert "start_date must be a date-time" in complaint(

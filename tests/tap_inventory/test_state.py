@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory_providers import registry
 from inventory_providers.errors import ConfigError
 from inventory_providers.times import rfc3339
 from tap_inventory import state
 from tap_inventory.state import OVERLAP_MOST, Bookmark, is_due
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-KNOWN = ("deconetwork_inventory", "s2_products")
+STREAM = "deconetwork_inventory"
+KNOWN = registry.streams()
 KEY = "inv_last_modified"
 HOUR = timedelta(hours=1)
 
 
-def of(value: Any, stream: str = KNOWN[0]) -> dict[str, Any]:
+def of(value: Any, stream: str = STREAM) -> dict[str, Any]:
     return {"bookmarks": {stream: value}}
 
 
@@ -49,13 +54,13 @@ GOOD: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_state_that_this_tap_can_have_written(name: str) -> None:
-    state.check(GOOD[name], KNOWN, NOW)
+    state.check(GOOD[name], KNOWN, NOW, {})
 
 
 def test_an_unknown_stream_is_kept_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     both = {"bookmarks": {**of({})["bookmarks"], "gone_stream": {"anything": 1}}}
     with caplog.at_level(logging.WARNING):
-        state.check(both, KNOWN, NOW)
+        state.check(both, KNOWN, NOW, {})
     assert "gone_stream" in caplog.text
     assert both["bookmarks"]["gone_stream"] == {"anything": 1}
 
@@ -102,7 +107,7 @@ BAD: dict[str, Any] = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_state_that_is_wrong(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        state.check(BAD[name], KNOWN, NOW)
+        state.check(BAD[name], KNOWN, NOW, {})
     assert str(caught.value).startswith("state: ")
     assert "\n" not in str(caught.value)
 
@@ -110,7 +115,7 @@ def test_a_state_that_is_wrong(name: str) -> None:
 @pytest.mark.parametrize("name", ["garbage", "no zone", "the future", "overlap is no list"])
 def test_the_place_in_the_state_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=r"bookmarks\.deconetwork_inventory\.\w+ "):
-        state.check(BAD[name], KNOWN, NOW)
+        state.check(BAD[name], KNOWN, NOW, {})
 
 
 json_values = st.recursive(
@@ -145,7 +150,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_the_state_is_it_is_taken_and_usable_or_refused(raw: Any) -> None:
     try:
-        state.check(raw, KNOWN, NOW)
+        state.check(raw, KNOWN, NOW, {})
     except ConfigError:
         return
     for bookmark in raw.get("bookmarks", {}).values():
@@ -194,12 +199,23 @@ def lines(*numbers: int) -> list[bytes]:
     return [b'{"n":%d}' % number for number in numbers]
 
 
+def fresh(
+    bookmark: Bookmark,
+    rows: list[bytes],
+    dates: Sequence[datetime | None],
+    *,
+    repeat: bool = False,
+) -> list[bytes]:
+    """What a bookmark lets through of rows whose lines tell their versions apart."""
+    return bookmark.fresh(rows, dates, rows, repeat=repeat)
+
+
 def run(
     raw: dict[str, Any], rows: list[tuple[bytes, datetime | None]], **kwargs: Any
 ) -> list[bytes]:
     """One run over rows in the order of their dates; what it emits."""
     bookmark = Bookmark(raw, KEY)
-    out = bookmark.fresh([row[0] for row in rows], [row[1] for row in rows], repeat=False)
+    out = fresh(bookmark, [row[0] for row in rows], [row[1] for row in rows])
     dates = [moment for _, moment in rows if moment is not None]
     bookmark.advance(max(dates, default=None))
     bookmark.finish(kwargs.get("lookback", HOUR), full=False, now=NOW)
@@ -227,7 +243,7 @@ def test_a_full_read_repeats_what_is_known() -> None:
     rows = [(lines(1)[0], NOW)]
     run(raw, rows)
     bookmark = Bookmark(raw, KEY)
-    assert bookmark.fresh(lines(1), [NOW], repeat=True) == lines(1)
+    assert fresh(bookmark, lines(1), [NOW], repeat=True) == lines(1)
 
 
 def test_rows_before_the_overlap_leave_no_fingerprint() -> None:
@@ -241,7 +257,7 @@ def test_a_bookmark_that_moves_leaves_no_fingerprints_behind_before_the_end() ->
     raw: dict[str, Any] = {}
     run(raw, [(lines(1)[0], NOW - HOUR)])
     bookmark = Bookmark(raw, KEY)
-    bookmark.fresh(lines(2), [NOW], repeat=False)
+    fresh(bookmark, lines(2), [NOW])
     bookmark.advance(NOW)
     assert "overlap" not in raw
 
@@ -303,7 +319,8 @@ def stored(since: datetime | None, full: datetime | None) -> Bookmark:
         (NOW, NOW, 0, True),
         (NOW, None, 0, True),
         (NOW, NOW - timedelta(hours=25), 1, True),
-        (NOW, NOW - timedelta(hours=23), 1, False),
+        (NOW, NOW - timedelta(hours=23), 1, True),
+        (NOW, NOW - timedelta(hours=22), 1, False),
     ],
 )
 def test_when_a_full_read_is_due(
