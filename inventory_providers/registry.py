@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from inventory_providers.contract import Provider, Stream, Write
 
-PROVIDER_NAMES: tuple[str, ...] = ("deconetwork",)
+PROVIDER_NAMES: tuple[str, ...] = ("s2", "shipstream", "deconetwork")
 
 
 @cache

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -77,6 +77,8 @@ def _type(annotation: Any) -> dict[str, Any]:
     if Decimal in options:
         return dict(_PLAIN[Decimal])
     (only,) = options
+    if get_origin(only) is Annotated:
+        only = get_args(only)[0]
     if get_origin(only) is list:
         items = _type(get_args(only)[0])
         return {"type": "array", "items": items | {"type": [items["type"], "null"]}}

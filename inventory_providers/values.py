@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers import times
 from inventory_providers.errors import Malformed
+from inventory_providers.redaction import redact
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,8 +76,27 @@ def moment(value: Any, name: str) -> datetime | None:
         raise Malformed(f"{name} is not a date-time") from None
 
 
+def day(value: Any, name: str) -> str | None:
+    """A date without a time, such as `2018-07-09`; null and `""` are none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise _wrong(name, "a date", value)
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise Malformed(f"{name} is not a date") from None
+
+
 def part(value: Any, name: str) -> dict[str, Any] | None:
     """An object inside a row, or null."""
     if value is None or isinstance(value, dict):
         return value
     raise _wrong(name, "an object", value)
+
+
+def one_line(words: Any) -> str:
+    """A provider's own words for a message: redacted before they are cut, and on one line."""
+    text_of = "" if words is None else str(words)
+    printable = "".join(one if one.isprintable() else " " for one in redact(text_of))
+    return printable[:300]

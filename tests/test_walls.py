@@ -87,9 +87,13 @@ def room_of(name: str) -> str | None:
     return parts[1] if len(parts) > 1 and parts[0] == PACKAGES[0] and parts[1] in ROOMS else None
 
 
+# The files of a room that belong to its stand-in.
+STAND_IN = {"sandbox", "shelf", "traits"}
+
+
 def is_sandbox(name: str) -> bool:
     return within(name, "inventory_providers.sandbox") or (
-        room_of(name) is not None and name.split(".")[2:3] == ["sandbox"]
+        room_of(name) is not None and bool(STAND_IN & set(name.split(".")[2:3]))
     )
 
 
@@ -151,10 +155,10 @@ def sandbox_and_product(each: Import) -> bool:
     """A stand-in shares no code with what it stands in for: they would share a mistake."""
     if not is_sandbox(each.who):
         return False
-    room = room_of(each.whom)
-    own = room is not None and each.whom.split(".")[2:3] != ["sandbox"]
-    outside = ("httpx", "singer_sdk", "inventory_providers.http", "inventory_providers.paging")
-    return own or any(within(each.whom, other) for other in outside)
+    client = room_of(each.whom) is not None and not is_sandbox(each.whom)
+    core = ("http", "jsonio", "once", "paging", "records", "spool", "stored", "values")
+    outside = ("httpx", "singer_sdk", *(f"inventory_providers.{name}" for name in core))
+    return client or any(within(each.whom, other) for other in outside)
 
 
 def product_and_sandbox(each: Import) -> bool:

@@ -1,0 +1,341 @@
+"""S2 over the wire: signing in, and the one request that all three streams are read from.
+
+Source: "Get Inventory List API". How to sign in and what an error looks like stands on other pages
+of the same site. The answer is one object with three lists and can be large: it is kept in a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from inventory_providers import redaction
+from inventory_providers.contract import Page, Session, earlier
+from inventory_providers.errors import ConfigError, Denied, InventoryError, Malformed
+from inventory_providers.http import Call, Door, Names, SignInAgain, TryAgain
+from inventory_providers.jsonio import NotJson, loads
+from inventory_providers.once import all_rows, each_once
+from inventory_providers.s2 import wire
+from inventory_providers.stored import Rows
+from inventory_providers.values import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import SecretStr
+
+    from inventory_providers.contract import ReadRequest
+    from inventory_providers.environment import Environment
+    from inventory_providers.http import Answer
+    from inventory_providers.once import Reader
+    from inventory_providers.s2.settings import S2Settings
+    from inventory_providers.s2.wire import Row
+
+NAME = "s2"
+LOGIN = "/login"
+OVERVIEW = "/inventory/overview"
+LISTS = ("warehouses", "products", "items")
+LOG = logging.getLogger(f"inventory.{NAME}")
+
+TOKEN_LIFE = timedelta(days=7)
+# A token that ends sooner than this is replaced before it is used.
+TOKEN_MARGIN = timedelta(hours=1)
+# The whole inventory in one answer takes its time: five times what is usual.
+PATIENCE = 5.0
+PAGE_OF_RECORDS = 500
+# Other endpoints of this provider cut their lists there.
+SUSPICIOUS = 100
+
+
+def connect(settings: S2Settings, environment: Environment) -> S2:
+    """A session with one organization. Nothing is requested yet."""
+    return S2(settings, environment)
+
+
+class S2(Session):
+    """One user's view of the inventory, fetched once per run."""
+
+    def __init__(self, settings: S2Settings, environment: Environment) -> None:
+        self.settings = settings
+        self.environment = environment
+        with_login = settings.access_token is None
+        names = Names(NAME, ("email", "password") if with_login else ("access_token",))
+        self._names = names
+        self._door = Door(
+            settings.api_url,
+            names=names,
+            environment=environment,
+            sign=self._sign,
+            renew=self._sign_in if with_login else None,
+            explain=self._explain,
+        )
+        self._login = Door(
+            settings.api_url, names=names, environment=environment, explain=self._explain_login
+        )
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._overview: Overview | None = None
+        self._failure: InventoryError | None = None
+        self._token = _secret(settings.access_token)
+        self._token_ends: datetime | None = None
+        self._organizations: list[str] = []
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+        return self._door.requests + self._login.requests
+
+    def close(self) -> None:
+        """Let go of the connections and of the file."""
+        self._door.close()
+        self._login.close()
+        self._file.close()
+
+    # ---- signing in ----
+
+    def _sign(self, call: Call) -> Call:
+        headers = {**call.headers, "Authorization": f"Bearer {self._present_token()}"}
+        if self.settings.organization_id is not None:
+            headers["X-S2-Organization"] = self.settings.organization_id
+        return replace(call, headers=headers)
+
+    def _present_token(self) -> str:
+        now = self.environment.clock.now()
+        is_over = self._token_ends is not None and self._token_ends - now < TOKEN_MARGIN
+        if self._token is None or is_over:
+            self._sign_in()
+        assert self._token is not None
+        return self._token
+
+    def _sign_in(self) -> None:
+        """Get a token for the email and the password.
+
+        Raises:
+            Denied: they are refused, whatever the HTTP status.
+            ConfigError: `organization_id` is missing or is none of the user's.
+        """
+        document = {"email": self.settings.email, "password": _secret(self.settings.password)}
+        call = Call("POST", LOGIN, document=document, signed=False)
+        self._token, user = self._login.json(call, self._signed_in)
+        redaction.register(self._token)
+        self._token_ends = _end_of(self._token) or self.environment.clock.now() + TOKEN_LIFE
+        self._choose_organization(user)
+
+    def _signed_in(self, document: Any, _: Answer) -> tuple[str, dict[str, Any]]:
+        answer = document if isinstance(document, dict) else {}
+        token, user = answer.get("accessToken"), answer.get("user")
+        if answer.get("type") != "SUCCESS" or not isinstance(token, str) or not token:
+            said = answer.get("message") or answer.get("type") or "no token in the answer"
+            raise self._names.denied(one_line(said))
+        return token, user if isinstance(user, dict) else {}
+
+    def _choose_organization(self, user: dict[str, Any]) -> None:
+        memberships = user.get("organizations")
+        known = dict(_organizations(memberships if isinstance(memberships, list) else []))
+        self._organizations = [f"{one_line(name)} ({key})" for key, name in known.items()]
+        wanted = self.settings.organization_id
+        place = f"{NAME}.organization_id"
+        if wanted is None and len(known) > 1:
+            raise ConfigError(
+                f"is missing: the user belongs to {self._of_user()}",
+                place=place,
+                advice="Set it to the one to read",
+            )
+        if wanted is not None and known and wanted not in known:
+            raise ConfigError(
+                f"is none of the user's organizations: {self._of_user()}",
+                place=place,
+                advice="Set it to one of them",
+            )
+
+    def _of_user(self) -> str:
+        return ", ".join(self._organizations)
+
+    def _explain_login(self, answer: Answer) -> Exception | None:
+        if answer.status in {400, 401, 403}:
+            said = _message(answer.body)
+            return self._names.denied(said or f"HTTP {answer.status}")
+        return self._explain(answer)
+
+    # ---- reading ----
+
+    def _explain(self, answer: Answer) -> Exception | None:
+        said = _message(answer.body)
+        cause = f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
+        if answer.status == 401:
+            denied = self._names.denied(cause)
+            if self.settings.access_token is not None:
+                denied.advice = f"Check {NAME}.access_token; a token lives seven days"
+            return SignInAgain(denied)
+        if answer.status in {400, 403}:
+            return self._of_organization(answer.status, cause)
+        return TryAgain(cause) if said and answer.status >= 500 else None
+
+    def _of_organization(self, status: int, cause: str) -> InventoryError:
+        """The organization is wrong or missing, or the user may not read it."""
+        those = f" (the user's are {self._of_user()})" if self._organizations else ""
+        advice = f"Check {NAME}.organization_id{those}"
+        if status == 400:
+            return ConfigError(f"the request was refused ({cause})", place=NAME, advice=advice)
+        advice += f", and whether {self._names.sign_in} may read the inventory"
+        return Denied(f"access refused ({cause})", place=NAME, advice=advice)
+
+    def overview(self) -> Overview:
+        """The one answer of this run, fetched when it is first asked for.
+
+        Raises:
+            InventoryError: it could not be had; the same for each stream, without a new request.
+        """
+        if self._failure is not None:
+            raise type(self._failure)(self._failure.message, advice=self._failure.advice)
+        if self._overview is None:
+            try:
+                self._overview = self._fetch()
+            except InventoryError as error:
+                self._failure = error
+                raise
+        return self._overview
+
+    def _fetch(self) -> Overview:
+        call = Call("GET", OVERVIEW, patience=PATIENCE)
+        return self._door.stored(call, self._checked, file=self._file, arrays=LISTS)
+
+    def _checked(self, document: Any, answer: Answer) -> Overview:
+        if not isinstance(document, dict):
+            raise Malformed(f"{LISTS[0]} is missing: the answer is {type(document).__name__}")
+        for name in LISTS:
+            _check_list(name, document)
+        unknown = document.keys() - set(LISTS)
+        if unknown:
+            LOG.warning("%s: left out, not in the document: %s", NAME, ", ".join(sorted(unknown)))
+        lists = {name: document[name] for name in LISTS}
+        return Overview(lists, answer.date() or self.environment.clock.now())
+
+
+class Overview:
+    """The answer: its three lists, and the provider's clock when it came."""
+
+    def __init__(self, lists: dict[str, Rows], clock: datetime) -> None:
+        self.lists = lists
+        self.clock = clock
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _check_list(name: str, document: dict[str, Any]) -> None:
+    rows = document.get(name, ...)
+    if not isinstance(rows, Rows):
+        said = one_line(document.get("message"))
+        state = "missing" if rows is ... else f"{type(rows).__name__}, not a list"
+        raise Malformed(f"{name} is {state} in the answer{f': {said}' if said else ''}")
+    if len(rows) == SUSPICIOUS:
+        LOG.warning("%s: %s has just %d entries; was the list cut?", NAME, name, SUSPICIOUS)
+
+
+def _message(body: bytes) -> str:
+    """The provider's own words, with the reference that its support asks for."""
+    try:
+        document = loads(body)
+    except NotJson:
+        return ""
+    return one_line(document.get("message")) if isinstance(document, dict) else ""
+
+
+def _organizations(memberships: list[Any]) -> Iterator[tuple[str, str]]:
+    for membership in memberships:
+        one = membership.get("organization") if isinstance(membership, dict) else None
+        if isinstance(one, dict) and isinstance(one.get("id"), str):
+            yield one["id"], str(one.get("name", ""))
+
+
+def _end_of(token: str) -> datetime | None:
+    """When a token ends by its own word; the signature is the provider's business."""
+    try:
+        payload = token.split(".")[1]
+        claims = loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        ends = claims["exp"]
+        if isinstance(ends, bool) or not isinstance(ends, int | Decimal):
+            return None
+        return datetime.fromtimestamp(float(ends), UTC)
+    except (IndexError, KeyError, TypeError, OverflowError, OSError, binascii.Error, ValueError):
+        return None
+
+
+def read_warehouses(session: S2, request: ReadRequest) -> Iterator[Page]:
+    """Every warehouse."""
+    yield from _read(session, request, "warehouses", wire.warehouses())
+
+
+def read_products(session: S2, request: ReadRequest) -> Iterator[Page]:
+    """Every product."""
+    yield from _read(session, request, "products", wire.products())
+
+
+def read_items(session: S2, request: ReadRequest) -> Iterator[Page]:
+    """Every item, also of unknown products; with a bookmark those that changed since.
+
+    The provider cannot filter: the request is the same, and `start` does not apply. An item
+    without a time always comes.
+    """
+    yield from _read(session, request, "items", wire.ItemReader())
+
+
+def _read(session: S2, request: ReadRequest, name: str, reader: Reader[Row]) -> Iterator[Page]:
+    overview = session.overview()
+    rows = overview.lists[name]
+    if request.limit is not None:
+        yield _page(list(islice(all_rows(rows, reader), request.limit)))
+        return
+    bookmark = _Bookmark(name, overview.clock + request.lookback)
+    page: list[Row] = []
+    for row in each_once(rows, reader, name=f"{NAME}: {name}"):
+        bookmark.take(row.moment)
+        if _is_wanted(row, request):
+            page.append(row)
+        if len(page) == PAGE_OF_RECORDS:
+            yield _page(page)
+            page = []
+    yield _page(page, bookmark.value)
+
+
+def _is_wanted(row: Row, request: ReadRequest) -> bool:
+    if request.since is None or row.moment is None:
+        return True
+    return row.moment >= earlier(request.since, request.lookback)
+
+
+def _page(rows: list[Row], bookmark: datetime | None = None) -> Page:
+    return Page([row.line for row in rows], [row.moment for row in rows], bookmark)
+
+
+class _Bookmark:
+    """The largest time that is not ahead of the provider's clock: tomorrow must not be hidden."""
+
+    def __init__(self, name: str, latest: datetime) -> None:
+        self._name, self._latest = name, latest
+        self._warned = False
+        self.value: datetime | None = None
+
+    def take(self, moment: datetime | None) -> None:
+        """Count a row's time in."""
+        if moment is None or (self.value is not None and moment <= self.value):
+            return
+        if moment > self._latest:
+            if not self._warned:
+                LOG.warning(
+                    "%s: a row of %s is dated in the future (%s); it does not move the bookmark",
+                    NAME,
+                    self._name,
+                    moment.isoformat(),
+                )
+            self._warned = True
+            return
+        self.value = moment
