@@ -88,10 +88,15 @@ class Connection:
         return self._stopping.wait(seconds)
 
     def head(self, reply: Reply, **framing: str) -> bytes:
-        """The status line and the headers, with those that frame the body."""
+        """The status line and the headers, with those that frame the body.
+
+        A `Date` of the reply's own stands instead of the clock's; an empty one leaves it out.
+        """
         lines = [f"HTTP/1.1 {reply.status} {_PHRASES.get(reply.status, 'Unknown')}"]
-        lines.append(f"Date: {formatdate(self._clock.now(), usegmt=True)}")
-        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        headers = {"Date": formatdate(self._clock.now(), usegmt=True)} | reply.headers
+        if not headers["Date"]:
+            del headers["Date"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in framing.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 

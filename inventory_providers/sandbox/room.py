@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """One answer. The server adds `Content-Length` and `Date`.
+    """One answer. The server adds `Content-Length` and, where `headers` has none, `Date`.
 
     `lost` names a transport fault (`hang`, `reset_before_headers`) that takes this answer away
     after it was earned; empty sends it.
