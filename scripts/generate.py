@@ -93,10 +93,54 @@ def readme_text() -> str:
     return text
 
 
+_KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
+
+
+def meltano_settings(schema: dict[str, Any]) -> str:
+    """The settings of a plugin as Meltano has them: one with a dotted name per property."""
+    lines: list[str] = []
+    for name, part in schema["properties"].items():
+        if name in registry.PROVIDER_NAMES:
+            for inner, each in part["properties"].items():
+                lines += _meltano_setting(f"{name}.{inner}", each)
+        else:
+            lines += _meltano_setting(name, part)
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _meltano_setting(name: str, part: dict[str, Any]) -> list[str]:
+    kinds = part.get("type", "string")
+    kind = next(one for one in ([kinds] if isinstance(kinds, str) else kinds) if one != "null")
+    shown = "date_iso8601" if part.get("format") else _KINDS.get(kind, "string")
+    if "enum" in part:
+        shown = "options"
+    lines = [f"- name: {name}", f"  kind: {shown}"]
+    if "enum" in part:
+        lines.append("  options:")
+        for value in part["enum"]:
+            lines += [f"  - label: {value}", f"    value: {value}"]
+    if part.get("secret"):
+        lines.append("  sensitive: true")
+    return [*lines, f"  description: {json.dumps(part['description'], ensure_ascii=False)}"]
+
+
+def meltano_text() -> str:
+    """The project file with the settings of both plugins made anew."""
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    schemas = {"tap": tap.config_schema(), "target": target_settings.config_schema()}
+    for plugin, schema in schemas.items():
+        start, end = f"    # {plugin}: generated\n", "\n    # end"
+        pattern = re.escape(start) + ".*?" + re.escape(end)
+        made = start + meltano_settings(schema) + end
+        text = re.sub(pattern, lambda _, made=made: made, text, flags=re.DOTALL)
+    return text
+
+
 def main() -> int:
     """Write or check."""
     stale = []
-    for file, text in {**schema_texts(), ROOT / "README.md": readme_text()}.items():
+    made = {ROOT / "README.md": readme_text(), ROOT / "meltano.yml": meltano_text()}
+    for file, text in {**schema_texts(), **made}.items():
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             stale.append(file.relative_to(ROOT))
             if "--check" not in sys.argv:
