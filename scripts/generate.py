@@ -10,11 +10,14 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inventory_providers import registry, schema_files
 from tap_inventory import tap
 from target_inventory import settings as target_settings
+
+if TYPE_CHECKING:
+    from inventory_providers.contract import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,11 +43,19 @@ def provider_table() -> str:
                 f"`{stream.name}`",
                 stream.endpoint,
                 ", ".join(f"`{key}`" for key in stream.primary_key),
-                f"`{stream.replication_key}`" if stream.replication_key else "full table",
+                replication(stream),
                 f"{write.effect}: {write.endpoint}" if write else "none",
             )
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def replication(stream: Stream) -> str:
+    """How a stream is read, in the words of the table."""
+    if stream.replication_key is None:
+        return "full table"
+    by = f"`{stream.replication_key}`"
+    return by if stream.incremental else f"full table; {by} when the catalog asks"
 
 
 def settings_table() -> str:

@@ -42,7 +42,7 @@ def shown(command: str) -> str:
 @pytest.fixture
 def shop() -> Iterator[SandboxServer]:
     clock = Clock()
-    with SandboxServer(rooms(clock, 2000), clock=clock) as server:
+    with SandboxServer(rooms(clock, 500), clock=clock) as server:
         yield server
 
 
@@ -89,7 +89,7 @@ def test_the_commands_of_the_use_section_work(
         if into:
             (tmp_path / into).write_bytes(done.out)
     assert shop.room("deconetwork").rows("deconetwork_inventory")["19617_1378",]["inv_lvl"] == 24
-    assert (tmp_path / "stock.jsonl").read_bytes().count(b'"RECORD"') == 2000
+    assert (tmp_path / "stock.jsonl").read_bytes().count(b'"RECORD"') == 500
 
 
 def _in(folder: Path, argument: str) -> str:
