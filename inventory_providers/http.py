@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_TAKEN = frozenset({408, 425, 429})
 
 
@@ -155,7 +155,7 @@ class Door:
         explain: Callable[[Answer], Exception | None] = lambda _: None,
         pace: Pace | None = None,
         policy: Policy | None = None,
-        passing: frozenset[int] = _PASSING,
+        passing: frozenset[int] = PASSING,
     ) -> None:
         # Here too, and not only in our commands: a host that embeds us logs what httpx says.
         redaction.guard_logging()
@@ -258,7 +258,8 @@ class Door:
             )
         wait = None if self._closed or self._is_down else attempt.next_wait(trouble)
         if wait is None:
-            self._is_down = True
+            # Neither a short budget of its own nor an answer that cannot be read is an outage.
+            self._is_down |= call.budget is None and not isinstance(trouble, Garbled)
             self._give_up(trouble, attempt)
         self._log.warning(
             "%s: %s; trying again in %.0f s", self.names.provider, trouble.cause, wait
@@ -284,6 +285,9 @@ class Door:
         return answer
 
     def _send(self, call: Call, file: IO[bytes] | None) -> Answer:
+        headers = _headers(call)
+        if not all(map(str.isascii, headers.values())):
+            raise self._unsendable()
         self.requests += 1
         start = self._environment.clock.monotonic()
         policy = self._policy
@@ -294,7 +298,7 @@ class Door:
                     call.method,
                     self._base + call.path + ("?" + encode(call.query) if call.query else ""),
                     content=_body(call),
-                    headers=_headers(call),
+                    headers=headers,
                     timeout=_timeout(policy, call.patience),
                 ) as response,
             ):
@@ -327,7 +331,7 @@ class Door:
         if isinstance(error, httpx.UnsupportedProtocol):
             return ConfigError("must be an https URL", place=self.names.api_url)
         if isinstance(error, httpx.LocalProtocolError):
-            return ConfigError("a setting cannot be sent in a header", place=self.names.provider)
+            return self._unsendable()
         if reason := _tls_reason(error):
             return Malformed(
                 f"no trusted TLS connection ({reason})",
@@ -337,14 +341,19 @@ class Door:
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return TryAgain(_CAUSES.get(type(error), "the connection broke"), sent=not unsent)
 
+    def _unsendable(self) -> ConfigError:
+        return ConfigError("a setting cannot be sent in a header", place=self.names.provider)
+
     def _judge(self, answer: Answer, call: Call) -> None:
         status = answer.status
         if 200 <= status < 300:
             return
+        after = _retry_after(answer, self._environment)
         if (reason := self._explain(answer)) is not None:
+            if isinstance(reason, TryAgain) and reason.after is None:
+                reason.after = after
             raise reason.at(self.names.provider) if isinstance(reason, InventoryError) else reason
         if status in self._passing or status >= 500:
-            after = _retry_after(answer, self._environment)
             raise TryAgain(f"HTTP {status}", after=after, sent=status not in _NOT_TAKEN)
         refusal = self._refusal(status).at(self.names.provider)
         if isinstance(refusal, Denied) and status == 401 and call.signed:
@@ -460,6 +469,8 @@ def _into(file: IO[bytes]) -> Callable[[bytes], None]:
     def take(chunk: bytes) -> None:
         try:
             file.write(chunk)
+            # A full disk is found out here, and not where the file is read.
+            file.flush()
         except OSError as error:
             raise no_room(error) from None
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from inventory_providers.jsonio import loads
+from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from inventory_providers.stored import Rows
 
 LOG = logging.getLogger("inventory.once")
+
+PARTS = 64
 
 
 class Keyed(Protocol):
@@ -57,30 +60,38 @@ def all_rows(rows: Rows, reader: Reader[R]) -> Iterator[R]:
 def each_once(rows: Rows, reader: Reader[R], *, name: str) -> Iterator[R]:
     """The rows; of those with one key the last, when all others have come. `name` is for the log.
 
-    The keys are looked at before the first row is handed out. Of each, eight bytes are kept.
+    The keys are looked at before the first row is handed out. Of each, eight bytes are kept, and
+    of each that occurs twice its last row.
     """
     twins = _twins(rows, reader)
     if not twins:
         yield from all_rows(rows, reader)
         return
     last: dict[Hashable, R] = {}
-    seen = 0
+    replaced, example = 0, None
     for row in all_rows(rows, reader):
-        if hash(row.key) in twins:
-            seen += 1
-            last[row.key] = row
-        else:
+        if hash(row.key) not in twins:
             yield row
+            continue
+        if row.key in last:
+            replaced, example = replaced + 1, row.key
+        last[row.key] = row
     yield from last.values()
-    if seen > len(last):
+    if replaced:
         LOG.warning(
-            "%s: %d rows have a key that occurs twice, one of them %s; the last one wins",
+            "%s: a key occurs twice, such as %s: the last row wins, rows left out: %d",
             name,
-            seen - len(last),
-            next(iter(last)),
+            one_line(example),
+            replaced,
         )
 
 
 def _twins(rows: Rows, reader: Reader[R]) -> set[int]:
-    hashes = array("q", (hash(key) for piece in rows.pieces() for key in reader.keys(piece)))
-    return {one for one, following in pairwise(sorted(hashes)) if one == following}
+    """The hashes that occur more than once, mostly because a key does."""
+    # Sorting makes objects of the numbers: a part of them at a time.
+    parts = [array("q") for _ in range(PARTS)]
+    for piece in rows.pieces():
+        for key in reader.keys(piece):
+            number = hash(key)
+            parts[number % PARTS].append(number)
+    return {one for part in parts for one, following in pairwise(sorted(part)) if one == following}

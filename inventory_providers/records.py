@@ -10,7 +10,7 @@ import logging
 import types
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -19,7 +19,7 @@ from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from inventory_providers.contract import Record
 
@@ -55,22 +55,39 @@ def key_of(row: Any, name: str, named_by: str) -> str:
     if isinstance(key, str) and key:
         return key
     state = "missing" if key is ... else "empty" if key is None or key == "" else "not text"
-    raise Malformed(f"{name} is {state} in the row with {named_by} {row.get(named_by)!r}")
+    other = values.one_line(repr(row.get(named_by)))
+    raise Malformed(f"{name} is {state} in the row with {named_by} {other}")
+
+
+class _Field(NamedTuple):
+    """A property of the model. A value of the type `usual` needs no conversion."""
+
+    name: str
+    on_wire: str
+    usual: type
+    convert: Convert
+
+
+class _Shape(NamedTuple):
+    """A model, or a part of one, and what its properties are called on the wire."""
+
+    fields: tuple[_Field, ...]
+    known: frozenset[str]
 
 
 class Records:
     """Makes the records of one stream; `wire` says how a property is called on the wire.
 
-    Properties of the wire that the model does not have are left out, and reported once.
+    Properties of the wire that the model does not have are left out, and reported once; those of
+    a part with a dot before them.
     """
 
     def __init__(
         self, model: type[BaseModel], *, stream: str, wire: Callable[[str], str] = unchanged
     ) -> None:
         self._stream, self._wire = stream, wire
-        self._fields = self._compiled(model)
-        self._known = {on_wire for _, on_wire, _ in self._fields}
         self._reported: set[str] = set()
+        self._shape = self._compiled(model)
 
     def record(self, row: Record, name: str, **more: Any) -> Record:
         """The record of a row; `more` are properties that do not come from the wire.
@@ -78,57 +95,60 @@ class Records:
         Raises:
             Malformed: a value cannot be carried over; the message has `name`, the row's.
         """
-        if not row.keys() <= self._known:
-            self._report(row.keys() - self._known)
         try:
-            made = _made(row, self._fields, "")
+            made = self._made(row, self._shape, "")
         except Malformed as error:
-            raise Malformed(f"row {name}: {error.message}") from None
+            raise Malformed(f"row {values.one_line(name)}: {error.message}") from None
         return made | more if more else made
 
-    def _report(self, unknown: set[str]) -> None:
-        new = unknown - self._reported
+    def leave_out(self, names: Collection[str]) -> None:
+        """Report properties of the wire that no record will have."""
+        new = set(names) - self._reported
         self._reported |= new
         if new:
-            names = ", ".join(sorted(new))
-            LOG.warning("%s: left out, not in the document: %s", self._stream, names)
+            listed = values.one_line(", ".join(sorted(new)))
+            LOG.warning("%s: left out, not in the document: %s", self._stream, listed)
 
-    def _compiled(self, model: type[BaseModel]) -> list[tuple[str, str, Convert]]:
-        return [
-            (name, self._wire(name), self._converter(field.annotation))
+    def _made(self, row: Record, shape: _Shape, path: str) -> Record:
+        if not row.keys() <= shape.known:
+            self.leave_out([path + name for name in row.keys() - shape.known])
+        made = {}
+        for name, on_wire, usual, convert in shape.fields:
+            value = row.get(on_wire)
+            as_it_is = value is None or type(value) is usual
+            made[name] = value if as_it_is else convert(value, path + on_wire)
+        return made
+
+    def _compiled(self, model: type[BaseModel]) -> _Shape:
+        fields = tuple(
+            _Field(name, self._wire(name), *self._converter(field.annotation))
             for name, field in model.model_fields.items()
-        ]
+        )
+        return _Shape(fields, frozenset(field.on_wire for field in fields))
 
-    def _converter(self, annotation: Any) -> Convert:
+    def _converter(self, annotation: Any) -> tuple[type, Convert]:
         kinds = [kind for kind in _options(annotation) if kind is not type(None)]
         if Decimal in kinds:
-            return values.number
+            return int, values.number
         (only,) = kinds
         if get_origin(only) is list:
-            return _list_of(self._converter(get_args(only)[0]))
+            _, convert = self._converter(get_args(only)[0])
+            return _NONE, _list_of(convert)
         if isinstance(only, type) and issubclass(only, BaseModel):
-            return _object_of(self._compiled(only))
+            return _NONE, self._object_of(self._compiled(only))
         return _PLAIN[only]
+
+    def _object_of(self, shape: _Shape) -> Convert:
+        def convert(value: Any, name: str) -> Any:
+            part = values.part(value, name)
+            return None if part is None else self._made(part, shape, f"{name}.")
+
+        return convert
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
     is_union = get_origin(annotation) in {types.UnionType, Union}
     return get_args(annotation) if is_union else (annotation,)
-
-
-def _made(row: Record, fields: list[tuple[str, str, Convert]], path: str) -> Record:
-    return {
-        name: None if (value := row.get(on_wire)) is None else convert(value, path + on_wire)
-        for name, on_wire, convert in fields
-    }
-
-
-def _object_of(fields: list[tuple[str, str, Convert]]) -> Convert:
-    def convert(value: Any, name: str) -> Any:
-        part = values.part(value, name)
-        return None if part is None else _made(part, fields, f"{name}.")
-
-    return convert
 
 
 def _list_of(item: Convert) -> Convert:
@@ -142,17 +162,29 @@ def _list_of(item: Convert) -> Convert:
 
 def _moment(value: Any, name: str) -> str | None:
     moment = values.moment(value, name)
-    return None if moment is None else times.rfc3339(moment)
+    return None if moment is None else stamp(value, moment)
+
+
+def stamp(text: str, moment: datetime) -> str:
+    """A moment as records have it, from the text that it was parsed from."""
+    # Many providers write it so themselves: six digits of a fraction, and Z.
+    same = (
+        len(text) == 27
+        and (text[7], text[10], text[19], text[26]) == ("-", "T", ".", "Z")
+        and moment.microsecond
+    )
+    return text if same else times.rfc3339(moment)
 
 
 def _json(value: Any, _name: str) -> str:
     return dumps(value).decode()
 
 
-_PLAIN: dict[Any, Convert] = {
-    str: values.text,
-    bool: values.boolean,
-    datetime: _moment,
-    date: values.day,
-    JsonText: _json,
+_NONE = type(None)
+_PLAIN: dict[Any, tuple[type, Convert]] = {
+    str: (str, values.text),
+    bool: (bool, values.boolean),
+    datetime: (_NONE, _moment),
+    date: (_NONE, values.day),
+    JsonText: (_NONE, _json),
 }

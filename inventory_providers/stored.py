@@ -15,7 +15,7 @@ import json
 import re
 from typing import IO, TYPE_CHECKING, Any
 
-from inventory_providers.jsonio import NotJson, loads, parse_constant, parse_fraction
+from inventory_providers.jsonio import NotJson, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -23,12 +23,21 @@ if TYPE_CHECKING:
 PIECE = 256 * 1024
 # A row, or anything else that is no great array, may be so large.
 LARGEST = 8 * 1024 * 1024
-# Where a row that has objects inside ends is found by trying from the right.
-TRIES = 4
-GLANCE = 16 * 1024
+# So much is looked at first to find the end of one value.
+GLANCE = 4 * 1024
 
 _BLANK = re.compile(rb"[ \t\n\r]*")
-_decoder = json.JSONDecoder(parse_float=parse_fraction, parse_constant=parse_constant)
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+_NUMBER = re.compile(r"[-+.0-9eE]*")
+# How an element that begins so ends before a comma; of a number nothing but the comma is known.
+_ENDS = {b"{": b"},", b"[": b"],", b'"': b'",'}
+
+
+def _nothing(_: str) -> None:
+    """Numbers are judged by `jsonio`, when they have come whole."""
+
+
+_finder = json.JSONDecoder(parse_int=_nothing, parse_float=_nothing, parse_constant=_nothing)
 
 
 class Rows:
@@ -71,12 +80,12 @@ def load(
     `see` is shown the elements of these arrays, some at a time, while they are checked.
 
     Raises:
-        NotJson: it is none, or something in it is too large.
+        NotJson: it is none, something in it is too large, or one of the arrays is named twice (any
+            other member may be: the last one counts, as everywhere).
     """
     window = _Window(file, 0)
-    if window.peek() != b"{":
-        return window.value()
-    document = _members(window, arrays, see)
+    is_object = window.peek() == b"{"
+    document = _members(window, arrays, see) if is_object else window.value()
     if window.peek():
         raise NotJson("something follows the document")
     return document
@@ -96,6 +105,8 @@ def _members(
         name = window.value()
         if window.take() != b":":
             raise NotJson("a colon is missing")
+        if name in arrays and name in document:
+            raise NotJson("a list is named twice")
         is_great = name in arrays and window.peek() == b"["
         document[name] = _array(window, name, see) if is_great else window.value()
         separator = window.take()
@@ -132,7 +143,6 @@ class _Window:
         self._buffer = b""
         self._at = 0
         self._next = place
-        self._patience = place
         self._fill()
 
     @property
@@ -176,61 +186,75 @@ class _Window:
 
     def many(self) -> list[Any]:
         """The next elements of an array: as many as end in sight, at least one."""
-        found = self._in_sight() if self.place >= self._patience else None
-        if found is not None:
-            return found
+        self._reach(PIECE)
+        for find in (self._likely_end, self._certain_end):
+            end = find()
+            if found := _elements(self._buffer[self._at : end]):
+                self._at = end
+                return found
         return [self.value()]
 
-    def _in_sight(self) -> list[Any] | None:
-        if len(self._buffer) - self._at < PIECE:
-            self._fill()
-        end = len(self._buffer)
-        for _ in range(TRIES):
-            end = self._buffer.rfind(b"},", self._at, end)
-            found = None if end < 0 else _elements(self._buffer[self._at : end + 1])
-            if found is not None:
-                self._at = end + 1
-                return found
-        # The array's end may be in sight: one by one until there is something new to see.
-        self._patience = self.place + PIECE // 2
-        return None
+    def _likely_end(self) -> int:
+        """Where the last element ends that ends in sight, if it has nothing like itself inside."""
+        ending = _ENDS.get(self._buffer[self._at : self._at + 1], b",")
+        place = self._buffer.rfind(ending, self._at)
+        return self._at if place < 0 else place + len(ending) - 1
+
+    def _certain_end(self) -> int:
+        """The same for whatever the elements are, more slowly."""
+        text = self._text(len(self._buffer))
+        begin = end = 0
+        while (stop := _find_end(text, begin)) and (comma := _COMMA.match(text, stop)):
+            begin, end = comma.end(), stop
+        return self._at + len(text[:end].encode())
+
+    def _reach(self, size: int) -> bool:
+        """Have so many bytes in sight; false where the file ends before."""
+        while len(self._buffer) - self._at < size:
+            if not self._fill():
+                return False
+        return True
 
     def _end_of_value(self) -> int:
         self.peek()
-        size = GLANCE
+        size = min(GLANCE, LARGEST)
         while True:
-            end = self._glance(size)
+            is_end = not self._reach(size)
+            end = self._glance(size, is_end=is_end)
             if end is not None:
                 return end
-            if self._at + size < len(self._buffer):
-                size *= 8
-            elif size > LARGEST or not self._fill():
-                break
-        # At the end of the file a number may end without anything behind it.
-        end = self._glance(size, is_end=True)
-        if end is None:
-            raise NotJson("cut off, or too large in one piece")
-        return end
+            if is_end:
+                raise NotJson("broken or cut off")
+            if size == LARGEST:
+                raise NotJson(f"broken, or larger than {LARGEST // 2**20} MiB in one piece")
+            size = min(size * 8, LARGEST)
 
-    def _glance(self, size: int, *, is_end: bool = False) -> int | None:
+    def _glance(self, size: int, *, is_end: bool) -> int | None:
         """Where the value ends, if that is certain from so many bytes."""
+        text = self._text(size, is_end=is_end)
+        end = _find_end(text, 0)
+        digits = _NUMBER.match(text)
+        if digits and digits.end() == len(text) and not is_end:
+            return None  # a number could go on
+        return None if end is None else self._at + len(text[:end].encode())
+
+    def _text(self, size: int, *, is_end: bool = False) -> str:
+        """So many of the bytes in sight, without a character that is cut at their end."""
         part = self._buffer[self._at : self._at + size]
         try:
-            text, _ = codecs.utf_8_decode(part, "strict", False)  # noqa: FBT003
-            _, length = _decoder.raw_decode(text)
+            return codecs.utf_8_decode(part, "strict", is_end)[0]
         except UnicodeDecodeError:
             raise NotJson("not valid UTF-8") from None
-        except RecursionError:
-            raise NotJson("nested too deeply") from None
-        except NotJson:
-            raise
-        except json.JSONDecodeError:
-            return None
-        except ValueError:
-            raise NotJson("a number has too many digits") from None
-        if length == len(text) and not is_end:
-            return None  # a number could go on
-        return self._at + len(text[:length].encode())
+
+
+def _find_end(text: str, begin: int) -> int | None:
+    """Where the value ends that begins there; None where it does not end."""
+    try:
+        return _finder.raw_decode(text, begin)[1]
+    except RecursionError:
+        raise NotJson("nested too deeply") from None
+    except json.JSONDecodeError:
+        return None
 
 
 def _elements(text: bytes) -> list[Any] | None:

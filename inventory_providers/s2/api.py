@@ -10,19 +10,22 @@ import base64
 import binascii
 import logging
 import tempfile
+import weakref
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from inventory_providers import redaction
 from inventory_providers.contract import Page, Session, earlier
 from inventory_providers.errors import ConfigError, Denied, InventoryError, Malformed
-from inventory_providers.http import Call, Door, Names, SignInAgain, TryAgain
+from inventory_providers.http import PASSING, Call, Door, Names, SignInAgain, TryAgain
 from inventory_providers.jsonio import NotJson, loads
 from inventory_providers.once import all_rows, each_once
 from inventory_providers.s2 import wire
+from inventory_providers.spool import no_room
 from inventory_providers.stored import Rows
 from inventory_providers.values import one_line
 
@@ -52,6 +55,8 @@ PATIENCE = 5.0
 PAGE_OF_RECORDS = 500
 # Other endpoints of this provider cut their lists there.
 SUSPICIOUS = 100
+# The provider's clock is told in whole seconds, and need not be that of its database.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 def connect(settings: S2Settings, environment: Environment) -> S2:
@@ -79,7 +84,9 @@ class S2(Session):
         self._login = Door(
             settings.api_url, names=names, environment=environment, explain=self._explain_login
         )
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._file = _new_file()
+        # Whoever forgets to close a session leaves no file open.
+        weakref.finalize(self, self._file.close)
         self._overview: Overview | None = None
         self._failure: InventoryError | None = None
         self._token = _secret(settings.access_token)
@@ -130,15 +137,22 @@ class S2(Session):
     def _signed_in(self, document: Any, _: Answer) -> tuple[str, dict[str, Any]]:
         answer = document if isinstance(document, dict) else {}
         token, user = answer.get("accessToken"), answer.get("user")
-        if answer.get("type") != "SUCCESS" or not isinstance(token, str) or not token:
-            said = answer.get("message") or answer.get("type") or "no token in the answer"
-            raise self._names.denied(one_line(said))
-        return token, user if isinstance(user, dict) else {}
+        user = user if isinstance(user, dict) else {}
+        if answer.get("type") != "SUCCESS":
+            said = answer.get("message") or user.get("inactiveReason")
+            raise self._names.denied(
+                _cause(f"type {one_line(answer.get('type')) or 'missing'}", said)
+            )
+        if not isinstance(token, str) or not token:
+            raise self._names.denied("accessToken missing")
+        return token, user
 
     def _choose_organization(self, user: dict[str, Any]) -> None:
         memberships = user.get("organizations")
-        known = dict(_organizations(memberships if isinstance(memberships, list) else []))
-        self._organizations = [f"{one_line(name)} ({key})" for key, name in known.items()]
+        if not isinstance(memberships, list):
+            return  # the provider's answer to the header will say what is wrong with it
+        known = dict(_organizations(memberships))
+        self._organizations = [f"{one_line(name)} ({one_line(key)})" for key, name in known.items()]
         wanted = self.settings.organization_id
         place = f"{NAME}.organization_id"
         if wanted is None and len(known) > 1:
@@ -147,7 +161,7 @@ class S2(Session):
                 place=place,
                 advice="Set it to the one to read",
             )
-        if wanted is not None and known and wanted not in known:
+        if wanted is not None and wanted not in known:
             raise ConfigError(
                 f"is none of the user's organizations: {self._of_user()}",
                 place=place,
@@ -155,19 +169,17 @@ class S2(Session):
             )
 
     def _of_user(self) -> str:
-        return ", ".join(self._organizations)
+        return ", ".join(self._organizations) or "none"
 
     def _explain_login(self, answer: Answer) -> Exception | None:
         if answer.status in {400, 401, 403}:
-            said = _message(answer.body)
-            return self._names.denied(said or f"HTTP {answer.status}")
-        return self._explain(answer)
+            return self._names.denied(_cause(f"HTTP {answer.status}", _message(answer.body)))
+        return self._of_others(answer)
 
     # ---- reading ----
 
     def _explain(self, answer: Answer) -> Exception | None:
-        said = _message(answer.body)
-        cause = f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
+        cause = _cause(f"HTTP {answer.status}", _message(answer.body))
         if answer.status == 401:
             denied = self._names.denied(cause)
             if self.settings.access_token is not None:
@@ -175,7 +187,17 @@ class S2(Session):
             return SignInAgain(denied)
         if answer.status in {400, 403}:
             return self._of_organization(answer.status, cause)
-        return TryAgain(cause) if said and answer.status >= 500 else None
+        return self._of_others(answer)
+
+    def _of_others(self, answer: Answer) -> Exception | None:
+        """As the door takes them, with what the provider says."""
+        said = _message(answer.body)
+        if not said or answer.status < 400:
+            return None
+        cause = _cause(f"HTTP {answer.status}", said)
+        if answer.status in PASSING or answer.status >= 500:
+            return TryAgain(cause)
+        return Malformed(cause, advice=f"Check {self._names.api_url}")
 
     def _of_organization(self, status: int, cause: str) -> InventoryError:
         """The organization is wrong or missing, or the user may not read it."""
@@ -193,12 +215,13 @@ class S2(Session):
             InventoryError: it could not be had; the same for each stream, without a new request.
         """
         if self._failure is not None:
-            raise type(self._failure)(self._failure.message, advice=self._failure.advice)
+            raise copy(self._failure)
         if self._overview is None:
             try:
                 self._overview = self._fetch()
             except InventoryError as error:
-                self._failure = error
+                # A copy: the tap writes into the other for which stream it was.
+                self._failure = copy(error)
                 raise
         return self._overview
 
@@ -213,8 +236,11 @@ class S2(Session):
             _check_list(name, document)
         unknown = document.keys() - set(LISTS)
         if unknown:
-            LOG.warning("%s: left out, not in the document: %s", NAME, ", ".join(sorted(unknown)))
+            names = one_line(", ".join(sorted(unknown)))
+            LOG.warning("%s: left out, not in the document: %s", NAME, names)
         lists = {name: document[name] for name in LISTS}
+        if not any(map(len, lists.values())):
+            LOG.warning("%s: the inventory is empty; is %s.organization_id right?", NAME, NAME)
         return Overview(lists, answer.date() or self.environment.clock.now())
 
 
@@ -226,6 +252,13 @@ class Overview:
         self.clock = clock
 
 
+def _new_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise no_room(error) from None
+
+
 def _secret(value: SecretStr | None) -> str | None:
     return None if value is None else value.get_secret_value()
 
@@ -233,20 +266,24 @@ def _secret(value: SecretStr | None) -> str | None:
 def _check_list(name: str, document: dict[str, Any]) -> None:
     rows = document.get(name, ...)
     if not isinstance(rows, Rows):
-        said = one_line(document.get("message"))
         state = "missing" if rows is ... else f"{type(rows).__name__}, not a list"
-        raise Malformed(f"{name} is {state} in the answer{f': {said}' if said else ''}")
+        raise Malformed(_cause(f"{name} is {state} in the answer", document.get("message")))
     if len(rows) == SUSPICIOUS:
         LOG.warning("%s: %s has just %d entries; was the list cut?", NAME, name, SUSPICIOUS)
 
 
-def _message(body: bytes) -> str:
+def _message(body: bytes) -> Any:
     """The provider's own words, with the reference that its support asks for."""
     try:
         document = loads(body)
     except NotJson:
-        return ""
-    return one_line(document.get("message")) if isinstance(document, dict) else ""
+        return None
+    return document.get("message") if isinstance(document, dict) else None
+
+
+def _cause(what: str, said: Any) -> str:
+    words = one_line(said).strip(" .")
+    return f"{what}: {words}" if words else what
 
 
 def _organizations(memberships: list[Any]) -> Iterator[tuple[str, str]]:
@@ -294,11 +331,12 @@ def _read(session: S2, request: ReadRequest, name: str, reader: Reader[Row]) -> 
     if request.limit is not None:
         yield _page(list(islice(all_rows(rows, reader), request.limit)))
         return
-    bookmark = _Bookmark(name, overview.clock + request.lookback)
+    bookmark = _Bookmark(name, overview.clock + min(request.lookback, CLOCKS_DIFFER))
+    bound = _bound(request)
     page: list[Row] = []
     for row in each_once(rows, reader, name=f"{NAME}: {name}"):
         bookmark.take(row.moment)
-        if _is_wanted(row, request):
+        if bound is None or row.moment is None or row.moment >= bound:
             page.append(row)
         if len(page) == PAGE_OF_RECORDS:
             yield _page(page)
@@ -306,10 +344,11 @@ def _read(session: S2, request: ReadRequest, name: str, reader: Reader[Row]) -> 
     yield _page(page, bookmark.value)
 
 
-def _is_wanted(row: Row, request: ReadRequest) -> bool:
-    if request.since is None or row.moment is None:
-        return True
-    return row.moment >= earlier(request.since, request.lookback)
+def _bound(request: ReadRequest) -> datetime | None:
+    """What changed before it is left out; None for nothing."""
+    if request.full or request.since is None:
+        return None
+    return earlier(request.since, request.lookback)
 
 
 def _page(rows: list[Row], bookmark: datetime | None = None) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from inventory_providers.settings import ProviderSettings, ProviderUrl, Secret, Text
@@ -42,6 +42,17 @@ class S2Settings(ProviderSettings):
             "seconds before its bookmark. It costs no request."
         ),
     )
+
+    @field_validator("access_token", "organization_id")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        if not (text.isascii() and text.isprintable() and text == text.strip()):
+            raise PydanticCustomError(
+                "header",
+                "must be ASCII, without line ends or blanks around it: it is sent as it is",
+            )
+        return value
 
     @model_validator(mode="after")
     def _has_one_way_in(self) -> Self:

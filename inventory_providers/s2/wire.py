@@ -15,7 +15,8 @@ from inventory_providers import times, values
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import dumps
 from inventory_providers.once import Reader
-from inventory_providers.records import JsonText, Number, Records, camel, key_of
+from inventory_providers.records import JsonText, Number, Records, camel, key_of, stamp
+from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -177,8 +178,11 @@ _Level: Any = msgspec.defstruct(
         ("reserved", int | None, None),
         ("updatedAt", str | None, None),
     ],
+    forbid_unknown_fields=True,
 )
-_Item: Any = msgspec.defstruct("_Item", [("warehouseId", str), ("level", _Level)])
+_Item: Any = msgspec.defstruct(
+    "_Item", [("warehouseId", str), ("level", _Level)], forbid_unknown_fields=True
+)
 _LevelKey: Any = msgspec.defstruct("_LevelKey", [("productId", str)])
 _ItemKey: Any = msgspec.defstruct("_ItemKey", [("warehouseId", str), ("level", _LevelKey)])
 _Line: Any = msgspec.defstruct(
@@ -203,38 +207,35 @@ class ItemReader(Reader[Row]):
 
     def __init__(self) -> None:
         super().__init__(_item_key, self._slowly)
-        self._records = Records(ItemRecord, stream=ITEMS, wire=camel)
+        self._records = Records(ItemRecord, stream=ITEMS, wire=_in_item)
 
     def keys(self, piece: bytes) -> Iterator[Hashable]:
         """The primary key of each item."""
         try:
-            items = _item_keys.decode(piece)
+            keys = [_key(item) for item in _item_keys.decode(piece)]
         except _NOT_PLAIN:
-            yield from super().keys(piece)
-            return
-        for item in items:
-            key = (item.warehouseId, item.level.productId)
-            if not all(key):
-                yield from super().keys(piece)  # says which one
-            yield key
+            return super().keys(piece)
+        return iter(keys)
 
     def rows(self, piece: bytes) -> Iterator[Row]:
         """Each item as a record, `level` beside `warehouse_id`."""
         try:
             rows = [_quickly(item) for item in _items.decode(piece)]
         except _NOT_PLAIN:
-            yield from super().rows(piece)
-        else:
-            yield from rows
+            return super().rows(piece)
+        return iter(rows)
 
     def _slowly(self, raw: Any) -> Row:
         key = _item_key(raw)
-        level = raw["level"]
-        flat = {**level, "warehouseId": raw["warehouseId"]}
-        extra = {name: value for name, value in raw.items() if name not in {"level", "warehouseId"}}
-        record = self._records.record(extra | flat, ", ".join(key))
-        moment = values.moment(level.get("updatedAt"), "level.updatedAt")
+        self._records.leave_out(raw.keys() - {"warehouseId", "level"})
+        level = {f"level.{name}": value for name, value in raw["level"].items()}
+        record = self._records.record({"warehouseId": key[0], **level}, ", ".join(key))
+        moment = values.moment(level.get("level.updatedAt"), "level.updatedAt")
         return Row(key, dumps(record), moment)
+
+
+def _in_item(name: str) -> str:
+    return "warehouseId" if name == "warehouse_id" else f"level.{camel(name)}"
 
 
 def _item_key(raw: Any) -> tuple[str, str]:
@@ -243,24 +244,24 @@ def _item_key(raw: Any) -> tuple[str, str]:
     level, warehouse = raw.get("level"), raw.get("warehouseId")
     if not isinstance(level, dict):
         state = "missing" if level is None else "no object"
-        raise Malformed(f"level is {state} in the item with warehouseId {warehouse!r}")
+        raise Malformed(
+            f"level is {state} in the item with warehouseId {one_line(repr(warehouse))}"
+        )
     product = key_of({**level, "warehouseId": warehouse}, "productId", "warehouseId")
     return key_of({**raw, "productId": product}, "warehouseId", "productId"), product
 
 
+def _key(item: Any) -> tuple[str, str]:
+    key = (item.warehouseId, item.level.productId)
+    if not all(key):
+        raise ValueError("the other way says which part is empty")
+    return key
+
+
 def _quickly(item: Any) -> Row:
-    level = item.level
+    key, level = _key(item), item.level
     text = level.updatedAt
     moment = times.parse(text) if text else None
-    key = (item.warehouseId, level.productId)
-    if not all(key):
-        raise ValueError
-    stamp = None if moment is None else _stamp(text, moment)
-    line = _Line(*key, level.available, level.incoming, level.reserved, stamp)
+    updated = None if moment is None else stamp(text, moment)
+    line = _Line(*key, level.available, level.incoming, level.reserved, updated)
     return Row(key, _encode(line), moment)
-
-
-def _stamp(text: str, moment: datetime) -> str:
-    # The documented form, six digits of a fraction and Z, is the one that is written.
-    documented = len(text) == 27 and text[-1] == "Z" and text[19] == "." and text[10] == "T"
-    return text if documented and moment.microsecond else times.rfc3339(moment)

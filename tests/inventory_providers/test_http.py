@@ -7,8 +7,9 @@ import logging
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,12 +20,26 @@ from inventory_providers.errors import (
     Denied,
     InventoryError,
     Malformed,
+    OutputError,
     Rejected,
     Unavailable,
     Uncertain,
 )
-from inventory_providers.http import Answer, Call, Door, Names, TryAgain, default_user_agent, encode
-from tests.inventory_providers.fakes import NOON, FakeClock, environment
+from inventory_providers.http import (
+    PASSING,
+    Answer,
+    Call,
+    Door,
+    Garbled,
+    Names,
+    SignInAgain,
+    TryAgain,
+    default_user_agent,
+    encode,
+)
+from inventory_providers.spool import Scratch
+from inventory_providers.stored import Rows
+from tests.inventory_providers.fakes import NOON, FakeClock, environment, small_disk
 from tests.inventory_providers.shop import Says, Shop, document, refused_port
 
 if TYPE_CHECKING:
@@ -177,6 +192,29 @@ def test_retry_after_in_seconds_is_obeyed(clock: FakeClock) -> None:
     with Shop(Says(429, headers={"Retry-After": "20"}), Says()) as shop, door(shop, clock) as it:
         it.json(GET, body)
     assert clock.slept == [20]
+
+
+def test_retry_after_is_obeyed_where_the_room_says_what_the_answer_means(
+    clock: FakeClock,
+) -> None:
+    def explain(answer: Answer) -> Exception:
+        return TryAgain(f"busy, HTTP {answer.status}")
+
+    busy = Says(503, headers={"Retry-After": "20"})
+    with Shop(busy, Says()) as shop, door(shop, clock, explain=explain) as it:
+        it.json(GET, body)
+    assert clock.slept == [20]
+
+
+@pytest.mark.parametrize("value", ["t\u00f6ken", "a\nb"], ids=ascii)
+def test_a_credential_that_fits_no_header_is_a_wrong_setting(value: str) -> None:
+    def sign(call: Call) -> Call:
+        return replace(call, headers={"Authorization": value})
+
+    with Shop() as shop, door(shop, sign=sign) as it:
+        with pytest.raises(ConfigError, match="header"):
+            it.json(GET, body)
+        assert not shop.asked
 
 
 def test_retry_after_as_a_date_is_obeyed(clock: FakeClock) -> None:
@@ -542,3 +580,413 @@ def test_many_threads_may_use_one_door() -> None:
             thread.join()
         assert it.requests == 8
     assert results == [{"n": 1}] * 8
+
+
+# ---- bodies in a file ----------------------------------------------------------------------------
+
+ROWS = document({"rows": [{"n": 1}, {"n": 2}], "total": 2})
+
+
+def stored(it: Door, file: IO[bytes], call: Call = GET) -> Any:
+    """The document of a call, with its rows read to their end."""
+    found = it.stored(call, body, file=file, arrays=["rows"])
+    return {**found, "rows": list(found["rows"])}
+
+
+@pytest.fixture
+def file() -> Iterator[IO[bytes]]:
+    with Scratch() as scratch:
+        yield scratch
+
+
+def test_a_body_goes_into_the_file_and_its_lists_stay_there(file: IO[bytes]) -> None:
+    with Shop(Says(body=ROWS)) as shop, door(shop) as it:
+        found = it.stored(GET, body, file=file, arrays=["rows"])
+    assert found["total"] == 2
+    assert isinstance(found["rows"], Rows)
+    assert list(found["rows"]) == [{"n": 1}, {"n": 2}]
+    file.seek(0)
+    assert file.read() == ROWS
+
+
+def test_the_check_of_a_stored_body_may_ask_for_another(file: IO[bytes], clock: FakeClock) -> None:
+    def check(document: Any, answer: Answer) -> Any:
+        if not document["rows"]:
+            raise TryAgain("not yet")
+        return answer.status, list(document["rows"])
+
+    answers = (Says(body=document({"rows": []})), Says(body=ROWS))
+    with Shop(*answers) as shop, door(shop, clock) as it:
+        found = it.stored(GET, check, file=file, arrays=["rows"])
+    assert found == (200, [{"n": 1}, {"n": 2}])
+
+
+HALF = b'{"rows":[{"n":7},{"n":8},{"n":9},{"n":10},{"n":11},{"n":12}'
+BROKEN = {
+    "cut off": Says(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + HALF),
+    "cut off without a word": Says(raw=b"HTTP/1.1 200 OK\r\n\r\n" + HALF),
+    "cut gzip": Says(
+        headers={"Content-Encoding": "gzip"}, body=gzip.compress(HALF * 99 + b"]}")[:-9]
+    ),
+    "HTML": Says(body=b"<html>" + b"x" * 500),
+    "empty": Says(body=b""),
+    "503": Says(503, body=b"x" * 500),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_nothing_of_an_earlier_try_is_left_in_the_file(
+    name: str, file: IO[bytes], clock: FakeClock
+) -> None:
+    with Shop(BROKEN[name], Says(body=ROWS)) as shop, door(shop, clock) as it:
+        assert stored(it, file) == {"rows": [{"n": 1}, {"n": 2}], "total": 2}
+        assert len(shop.asked) == 2
+    file.seek(0)
+    assert file.read() == ROWS
+
+
+@pytest.mark.parametrize(
+    ("says", "what"),
+    [
+        (Says(body=b"<html>"), "HTML"),
+        (Says(body=b" "), "empty"),
+        (Says(body=HALF), "not JSON"),
+        (Says(body=b'{"rows":[NaN]}'), "NaN"),
+    ],
+    ids=["HTML", "empty", "cut", "NaN"],
+)
+def test_a_stored_body_that_cannot_be_read_is_malformed_after_few_tries(
+    says: Says, what: str, file: IO[bytes], clock: FakeClock
+) -> None:
+    with Shop(says) as shop, door(shop, clock) as it:
+        with pytest.raises(Malformed, match=rf"{what}.*3 times.*shop\.api_url"):
+            stored(it, file)
+        assert len(shop.asked) == 3
+
+
+def test_a_refusal_is_no_body_for_the_file(file: IO[bytes]) -> None:
+    said: list[bytes] = []
+
+    def explain(answer: Answer) -> Exception:
+        said.append(answer.body)
+        return Malformed("as it says")
+
+    with Shop(Says(409, body=b"because")) as shop, door(shop, explain=explain) as it:
+        with pytest.raises(Malformed, match="as it says"):
+            stored(it, file)
+        assert len(shop.asked) == 1
+    assert said == [b"because"]
+    file.seek(0)
+    assert file.read() == b""
+
+
+def test_a_file_may_be_larger_than_memory_and_has_a_limit_of_its_own(file: IO[bytes]) -> None:
+    policy = replace(QUICK, max_bytes=2**20, max_file_bytes=3 * 2**20)
+    large = document({"rows": ["x" * 2**10] * 2**11})
+    with Shop(Says(body=large)) as shop, door(shop, policy=policy) as it:
+        assert len(stored(it, file)["rows"]) == 2**11
+        with pytest.raises(Malformed, match="larger than 1 MiB"):
+            it.json(GET, body)
+    with Shop(Says(body=large * 2)) as shop, door(shop, policy=policy) as it:
+        with pytest.raises(Malformed, match="larger than 3 MiB"):
+            stored(it, file)
+        assert len(shop.asked) == 1
+    with (
+        Shop(Says(404, body=large)) as shop,
+        door(shop, policy=policy) as it,
+        pytest.raises(Malformed, match="larger than 1 MiB"),
+    ):
+        stored(it, file)
+
+
+@pytest.mark.parametrize("size", [100, 5_000, 200_000])
+def test_a_full_disk_is_an_output_error_and_no_fault_of_the_provider(size: int) -> None:
+    says = Says(body=document({"rows": ["x" * size]}))
+
+    def read(it: Door) -> Any:
+        with Scratch() as scratch:
+            return stored(it, scratch)
+
+    with Shop(says) as shop, door(shop) as it:
+        with small_disk(50), pytest.raises(OutputError, match="temporary file") as caught:
+            read(it)
+        assert len(shop.asked) == 1
+    assert caught.value.exit_code == 10
+
+
+# ---- answers as they come ------------------------------------------------------------------------
+
+
+def test_a_plain_answer_is_not_decoded() -> None:
+    with Shop(Says(body=b"a,b\n1,\xff")) as shop, door(shop) as it:
+        assert it.plain(GET, lambda answer: answer.body) == b"a,b\n1,\xff"
+
+
+def test_a_plain_answer_that_cannot_be_read_is_treated_like_any_other(clock: FakeClock) -> None:
+    def check(answer: Answer) -> bytes:
+        if answer.body.startswith(b"<"):
+            raise Garbled("HTML instead of CSV")
+        return answer.body
+
+    with Shop(Says(body=b"<"), Says(body=b"a,b")) as shop, door(shop, clock) as it:
+        assert it.plain(GET, check) == b"a,b"
+    with Shop(Says(body=b"<")) as shop, door(shop, clock) as it:
+        with pytest.raises(Malformed, match="HTML instead of CSV, 3 times"):
+            it.plain(GET, check)
+        assert len(shop.asked) == 3
+
+
+# ---- what a call may say of itself ---------------------------------------------------------------
+
+
+def test_a_document_as_it_arrives() -> None:
+    call = Call("POST", "/stock", document={"n": Decimal("1.10"), "big": 2**63 + 1, "é": None})
+    with Shop() as shop, door(shop) as it:
+        it.json(call, body)
+    (asked,) = shop.asked
+    assert asked.body == '{"n":1.10,"big":9223372036854775809,"é":null}'.encode()
+    assert asked.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("empty", [{}, [], 0, False], ids=str)
+def test_an_empty_document_is_a_document(empty: Any) -> None:
+    with Shop() as shop, door(shop) as it:
+        it.json(Call("POST", "/stock", document=empty), body)
+    assert shop.asked[0].body == document(empty)
+
+
+def test_a_sign_in_carries_no_credentials_of_ours_and_is_never_renewed() -> None:
+    def unwanted(*_: Any) -> Any:
+        pytest.fail("the sign-in itself is not signed")
+
+    call = Call("POST", "/login", document={}, signed=False)
+    with Shop(Says(401)) as shop, door(shop, sign=unwanted, renew=unwanted) as it:
+        with pytest.raises(Denied, match=r"HTTP 401.*shop\.username"):
+            it.json(call, body)
+        assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize(("patience", "tries"), [(1.0, 2), (2.0, 1)])
+def test_patience_gives_each_try_more_time(
+    patience: float, tries: int, clock: FakeClock, file: IO[bytes]
+) -> None:
+    # Nine bytes and ten seconds for each: more than a minute, less than two.
+    trickle = Says(chunks=tuple(bytes([n]) for n in b'{"ok":10}'), between=_pause(clock))
+    call = replace(GET, patience=patience)
+    with Shop(trickle, Says(body=b'{"ok":10}')) as shop, door(shop, clock) as it:
+        assert it.json(call, body) == {"ok": 10}
+        assert len(shop.asked) == tries
+
+
+@pytest.mark.parametrize(("budget", "most"), [(5.0, 5), (30.0, 30), (10_000.0, 120)])
+def test_a_call_may_be_given_less_time_than_others_and_never_more(
+    budget: float, most: float, clock: FakeClock
+) -> None:
+    with Shop(Says(503)) as shop, door(shop, clock) as it, pytest.raises(Unavailable):
+        it.json(replace(GET, budget=budget), body)
+    assert most * 0.5 <= clock.monotonic() <= most + 0.01
+    assert len(shop.asked) > 2
+
+
+# ---- sessions that end ---------------------------------------------------------------------------
+
+ENDED = Denied("session expired", advice="Check shop.password")
+
+
+def ending(*answers: Any) -> Callable[[Any, Answer], Any]:
+    """A check for which the session has ended where the body is one of these."""
+
+    def check(document: Any, answer: Answer) -> Any:
+        if document in answers:
+            raise SignInAgain(ENDED)
+        return document
+
+    return check
+
+
+def test_a_session_that_ended_is_renewed_once_and_the_same_is_asked_again() -> None:
+    renewals: list[int] = []
+    with (
+        Shop(Says(body=b"1"), Says(body=b"2")) as shop,
+        door(shop, renew=lambda: renewals.append(len(shop.asked))) as it,
+    ):
+        assert it.json(GET, ending(1)) == 2
+        assert [asked.target for asked in shop.asked] == ["/stock", "/stock"]
+    assert renewals == [1]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (Says(body=b"1"),),
+        (Says(401), Says(body=b"1")),
+        (Says(body=b"1"), Says(401)),
+        (Says(body=b"1"), Says(503), Says(body=b"1")),
+    ],
+    ids=["twice", "401 before", "401 after", "503 between"],
+)
+def test_a_session_that_ends_again_at_once_is_a_refusal(
+    answers: tuple[Says, ...], clock: FakeClock
+) -> None:
+    renewals: list[int] = []
+    with Shop(*answers) as shop, door(shop, clock, renew=lambda: renewals.append(1)) as it:
+        with pytest.raises(Denied) as caught:
+            it.json(GET, ending(1))
+        assert len(shop.asked) == max(len(answers), 2)
+    assert renewals == [1]
+    assert caught.value.place == "shop"
+
+
+def test_without_a_way_to_renew_it_is_a_refusal_at_once() -> None:
+    with Shop(Says(body=b"1")) as shop, door(shop) as it:
+        with pytest.raises(Denied, match="session expired"):
+            it.json(GET, ending(1))
+        assert len(shop.asked) == 1
+
+
+def test_a_sign_in_is_not_renewed_for_what_its_answer_says() -> None:
+    call = replace(GET, signed=False)
+    with Shop(Says(body=b"1")) as shop, door(shop, renew=lambda: pytest.fail("renewed")) as it:
+        with pytest.raises(Denied, match="session expired"):
+            it.json(call, ending(1))
+        assert len(shop.asked) == 1
+
+
+def test_a_renewal_that_is_refused_is_the_end_of_it() -> None:
+    def renew() -> None:
+        raise Denied("wrong password", place="shop")
+
+    with Shop(Says(401)) as shop, door(shop, renew=renew) as it:
+        with pytest.raises(Denied, match="wrong password"):
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+
+
+def test_a_renewal_may_go_through_the_same_door() -> None:
+    def renew() -> None:
+        it.json(Call("POST", "/login", signed=False), body)
+
+    with Shop(Says(401), Says(), Says(body=b"2")) as shop, door(shop, renew=renew) as it:
+        assert it.json(GET, body) == 2
+        assert [asked.target for asked in shop.asked] == ["/stock", "/login", "/stock"]
+
+
+def test_403_is_no_session_that_ended() -> None:
+    with Shop(Says(403)) as shop, door(shop, renew=lambda: pytest.fail("renewed")) as it:
+        with pytest.raises(Denied):
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+
+
+# ---- the provider's own words for a refusal ------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429, 500, 503])
+def test_the_rooms_own_word_for_a_refusal_comes_first(status: int, clock: FakeClock) -> None:
+    def explain(answer: Answer) -> Exception:
+        return Rejected(f"{answer.body.decode()} with {answer.status}")
+
+    with Shop(Says(status, body=b"no")) as shop, door(shop, clock, explain=explain) as it:
+        with pytest.raises(Rejected, match=f"no with {status}") as caught:
+            it.json(GET, body)
+        assert len(shop.asked) == 1
+    assert caught.value.place == "shop"
+
+
+def test_a_room_that_has_no_word_for_it_leaves_it_as_it_is(clock: FakeClock) -> None:
+    seen: list[int] = []
+
+    def explain(answer: Answer) -> None:
+        seen.append(answer.status)
+
+    answers = (Says(503), Says(), Says(401))
+    with Shop(*answers) as shop, door(shop, clock, explain=explain) as it:
+        assert it.json(GET, body) == {"ok": True}
+        with pytest.raises(Denied):
+            it.json(GET, body)
+    assert seen == [503, 401], "a good answer needs no explanation"
+
+
+def test_a_room_can_say_that_a_refusal_passes(clock: FakeClock) -> None:
+    def explain(answer: Answer) -> Exception | None:
+        return TryAgain("maintenance", after=9) if answer.status == 403 else None
+
+    with Shop(Says(403), Says()) as shop, door(shop, clock, explain=explain) as it:
+        assert it.json(GET, body) == {"ok": True}
+    assert clock.slept == [9]
+
+
+def test_a_room_can_say_that_a_refusal_means_a_session_that_ended() -> None:
+    def explain(answer: Answer) -> Exception | None:
+        return SignInAgain(ENDED) if answer.status == 409 else None
+
+    renewals: list[int] = []
+    with (
+        Shop(Says(409), Says()) as shop,
+        door(shop, explain=explain, renew=lambda: renewals.append(1)) as it,
+    ):
+        assert it.json(GET, body) == {"ok": True}
+    assert renewals == [1]
+
+
+@pytest.mark.parametrize("status", [409, 423])
+def test_a_room_can_have_more_statuses_that_pass(status: int, clock: FakeClock) -> None:
+    passing = PASSING | {status}
+    with Shop(Says(status), Says()) as shop, door(shop, clock, passing=passing) as it:
+        assert it.json(GET, body) == {"ok": True}
+    assert len(clock.slept) == 1
+
+
+# ---- a provider that is down ---------------------------------------------------------------------
+
+
+def test_after_a_provider_was_given_up_each_call_is_tried_once_until_one_succeeds(
+    clock: FakeClock,
+) -> None:
+    with Shop(Says(503)) as shop, door(shop, clock) as it:
+        with pytest.raises(Unavailable):
+            it.json(GET, body)
+        first, waited = len(shop.asked), clock.monotonic()
+        assert first > 3
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="HTTP 503"):
+                it.json(GET, body)
+        assert len(shop.asked) == first + 3
+        assert clock.monotonic() == waited
+        shop.answers = [Says(), Says(503), Says()]
+        assert it.json(GET, body) == {"ok": True}
+        assert it.json(GET, body) == {"ok": True}, "well again, so a passing fault is survived"
+
+
+def test_a_provider_that_nobody_can_reach_is_given_up_once(clock: FakeClock) -> None:
+    with door(f"http://127.0.0.1:{refused_port()}", clock) as it:
+        with pytest.raises(Unavailable):
+            it.json(GET, body)
+        before = it.requests
+        with pytest.raises(Unavailable):
+            it.json(WRITE, body)
+        assert it.requests == before + 1
+
+
+def test_an_answer_that_cannot_be_read_is_no_outage(clock: FakeClock) -> None:
+    with Shop(Says(body=b"<html>")) as shop, door(shop, clock) as it:
+        with pytest.raises(Malformed):
+            it.json(GET, body)
+        shop.answers = [Says(503), Says()]
+        assert it.json(GET, body) == {"ok": True}
+
+
+def test_a_call_that_gave_up_early_by_its_own_budget_is_no_outage(clock: FakeClock) -> None:
+    with Shop(Says(503)) as shop, door(shop, clock) as it:
+        with pytest.raises(Unavailable):
+            it.json(replace(GET, budget=5.0), body)
+        shop.answers = [Says(503), Says()]
+        assert it.json(GET, body) == {"ok": True}
+
+
+def test_a_refusal_is_no_outage(clock: FakeClock) -> None:
+    with Shop(Says(404)) as shop, door(shop, clock) as it:
+        with pytest.raises(Malformed):
+            it.json(GET, body)
+        shop.answers = [Says(503), Says()]
+        assert it.json(GET, body) == {"ok": True}

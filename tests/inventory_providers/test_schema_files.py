@@ -8,8 +8,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import BaseModel, Field
 
 from inventory_providers import registry, schema_files
+from inventory_providers.contract import Stream
+from inventory_providers.records import JsonText
 
 STREAMS = registry.streams()
 
@@ -89,6 +92,26 @@ def test_names_that_every_target_takes(name: str) -> None:
         names = list(node.get("properties", {}))
         assert all(re.fullmatch(r"[a-z][a-z0-9_]{0,62}", each) for each in names)
         assert not [each for each in names if "__" in each or each.startswith("_sdc")]
+
+
+class _Part(BaseModel):
+    free: JsonText | None = Field(description="Anything.")
+
+
+class _Open(BaseModel):
+    id: str = Field(description="Key.")
+    free: JsonText | None = Field(description="Anything, as text.")
+    frees: list[JsonText] | None = Field(description="Each of them.")
+    part: _Part | None = Field(description="A part.")
+
+
+def test_a_free_form_part_is_published_as_text() -> None:
+    stream = Stream("open", "GET /open", "Open.", _Open, ("id",), lambda *_: iter(()))
+    properties = schema_files.generate(stream)["properties"]
+    text = {"type": ["string", "null"]}
+    assert properties["free"] == text | {"description": "Anything, as text."}
+    assert properties["frees"]["items"] == text
+    assert properties["part"]["properties"]["free"] == text | {"description": "Anything."}
 
 
 def test_a_copy_is_given_away() -> None:

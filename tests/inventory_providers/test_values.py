@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_providers import values
+from inventory_providers import redaction, values
 from inventory_providers.errors import Malformed
 
 if TYPE_CHECKING:
@@ -94,6 +94,25 @@ def test_moment(raw: Any, expected: datetime | None) -> None:
     assert values.moment(raw, "inv_last_modified") == expected
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("2018-07-09", "2018-07-09"),
+        ("20180709", "2018-07-09"),
+        ("2018-W28-1", "2018-07-09"),
+    ],
+)
+def test_day(raw: Any, expected: str | None) -> None:
+    assert values.day(raw, "expiration_date") == expected
+
+
+@given(st.dates())
+def test_a_day_as_it_is_usually_written_stays_as_it_is(day: date) -> None:
+    assert values.day(day.isoformat(), "expiration_date") == day.isoformat()
+
+
 @pytest.mark.parametrize("raw", [None, {}, {"id": 1}])
 def test_part(raw: Any) -> None:
     assert values.part(raw, "product_size") is raw
@@ -136,6 +155,21 @@ REFUSED: list[tuple[Callable[[Any, str], Any], Any]] = [
             "9999-12-31T23:59:59-14:00",
         )
     ),
+    *(
+        (values.day, raw)
+        for raw in (
+            0,
+            20180709,
+            True,
+            [],
+            {},
+            "today",
+            "0000-00-00",
+            "2018-02-30",
+            "2018-07-09T00:00:00Z",
+            "2018-07-09 ",
+        )
+    ),
     *((values.part, raw) for raw in ("", 0, [], True)),
 ]
 
@@ -157,6 +191,52 @@ def test_a_refusal_does_not_show_the_value() -> None:
 
 @given(st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.lists(st.none()))
 def test_nothing_but_malformed_is_ever_raised(raw: Any) -> None:
-    for read in (values.text, values.number, values.boolean, values.moment, values.part):
+    for read in (
+        values.text,
+        values.number,
+        values.boolean,
+        values.moment,
+        values.day,
+        values.part,
+    ):
         with contextlib.suppress(Malformed):
             read(raw, "x")
+
+
+# ---- the provider's own words --------------------------------------------------------------------
+
+
+@given(st.text() | st.none() | st.integers() | st.lists(st.text()))
+def test_words_for_a_message_are_on_one_short_line(words: Any) -> None:
+    line = values.one_line(words)
+    assert line.isprintable()
+    assert len(line) <= 300
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (None, ""),
+        ("", ""),
+        ("not found", "not found"),
+        ("a\nb\x1bc\u2028d", "a b c d"),
+        ("cut \ud83d", "cut  "),
+        ("听雨 \U0001f455", "听雨 \U0001f455"),
+        (5, "5"),
+        ({"a": None}, "{'a': None}"),
+    ],
+)
+def test_words_stay_as_they_are_but_for_what_cannot_be_printed(words: Any, line: str) -> None:
+    assert values.one_line(words) == line
+
+
+def test_words_are_redacted_before_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a secret at the end would not be recognised any more."""
+    secret = "made for this test alone"
+    monkeypatch.setattr(redaction, "_secrets", set())
+    monkeypatch.setattr(redaction, "_pattern", None)
+    redaction.register(secret)
+    for before in range(300 - len(secret), 310):
+        line = values.one_line("x" * before + secret)
+        assert secret[:8] not in line
+        assert line == ("x" * before + redaction.MASK)[:300]
