@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -180,7 +180,8 @@ def _outcome(name: str, work: Callable[[], int | None]) -> int:
     try:
         code = work() or 0
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with standard_output() as out:
+                out.flush()
     except InventoryError as error:
         say(name, str(error))
         return error.exit_code
@@ -209,6 +210,23 @@ def output_closed() -> OutputError:
         place="output",
         advice="See why the reader ended, and run again",
     )
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Standard output, to be written and flushed inside.
+
+    Raises:
+        OutputError: it is closed or full.
+    """
+    if sys.stdout is None:
+        raise output_closed()
+    try:
+        yield sys.stdout
+    except BrokenPipeError:
+        raise output_closed() from None
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", place="output") from None
 
 
 def say(name: str, line: str) -> None:

@@ -55,8 +55,8 @@ class Call:
     """One request, without credentials. `repeatable` is false for what changes stock.
 
     `document` is sent as JSON. `signed` is false for the sign-in itself. `patience` multiplies the
-    times that one try may take; `budget` are the seconds for all tries, where the policy's do not
-    fit.
+    times that one try may take; `budget` are the seconds for all tries, where they are fewer than
+    the policy's.
     """
 
     method: str

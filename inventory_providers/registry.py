@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from inventory_providers.contract import Provider, Stream, Write
 
-PROVIDER_NAMES: tuple[str, ...] = ("s2", "shipstream", "deconetwork")
+PROVIDER_NAMES: tuple[str, ...] = ("sostocked", "s2", "shipstream", "deconetwork", "amazon_fba")
 
 
 @cache

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from typing import IO, TYPE_CHECKING, Generic, TypeVar
+from contextlib import suppress
+from io import BufferedRandom
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from inventory_providers.errors import OutputError
 
@@ -21,6 +23,27 @@ def no_room(error: OSError) -> OutputError:
     return OutputError(f"the temporary file cannot be written: {error.strerror}", place="output")
 
 
+class Scratch(BufferedRandom):
+    """A file without a name, mode 0600, gone with the process.
+
+    Closing it never fails: what could not be written by then is wanted by nobody.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+
+    def __init__(self) -> None:
+        try:
+            super().__init__(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise no_room(error) from None
+
+    def close(self) -> None:
+        """Let go of it."""
+        with suppress(OSError):
+            super().close()
+
+
 class Spool(Generic[M]):
     """Lines of bytes under a key, each with a small mark; memory is bounded but for the keys.
 
@@ -32,7 +55,7 @@ class Spool(Generic[M]):
         self._room = in_memory
         # A line, or where it stands in the file: offset and length.
         self._lines: dict[str, tuple[bytes | tuple[int, int], M]] = {}
-        self._file: IO[bytes] | None = None
+        self._file: Scratch | None = None
         self._end = 0
         self._closed = False
 
@@ -77,9 +100,9 @@ class Spool(Generic[M]):
         self._lines[key] = (line if self._room >= 0 else self._to_file(line), mark)
 
     def _to_file(self, line: bytes) -> tuple[int, int]:
+        if self._file is None:
+            self._file = Scratch()
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
             self._file.seek(self._end)
             self._file.write(line)
         except OSError as error:
@@ -95,5 +118,9 @@ class Spool(Generic[M]):
         if isinstance(place, bytes):
             return place
         assert self._file is not None
-        self._file.seek(place[0])
-        return self._file.read(place[1])
+        try:
+            # What was put last may be on its way to the disk only now.
+            self._file.seek(place[0])
+            return self._file.read(place[1])
+        except OSError as error:
+            raise no_room(error) from None

@@ -68,10 +68,12 @@ def COMMAND(  # noqa: N802 - a constant to its users
 ) -> None:
     """Parse the options, do what they ask."""
     if version:
-        TapInventory.print_version()
+        with command.standard_output():
+            TapInventory.print_version()
         return
     if about:
-        TapInventory.print_about(about_format)
+        with command.standard_output():
+            TapInventory.print_about(about_format)
         return
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)
@@ -90,7 +92,8 @@ def COMMAND(  # noqa: N802 - a constant to its users
 
 def _do(tap: TapInventory, *, discover: bool, test: str | None) -> None:
     if discover:
-        tap.run_discovery()
+        with command.standard_output():
+            tap.run_discovery()
     elif test == "schema":
         tap.write_schemas()
     elif test == "all":

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import logging
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inventory_providers import registry, times
 from inventory_providers.errors import ConfigError
@@ -25,6 +25,9 @@ OVERLAP_MOST = 500
 
 TOLERANCE = timedelta(hours=1)
 
+# What a bookmark is made of; a part's name and the key of the rows stand beside it.
+MEMBERS = ("replication_key", "replication_key_value", "full_read_at", "overlap")
+
 ADVICE = "Repair the state, or remove that stream from it to read it anew"
 
 
@@ -37,19 +40,47 @@ def check(
     known: Mapping[str, Stream],
     now: datetime,
     parts: Mapping[str, Sequence[Mapping[str, str]]],
+    ahead: timedelta = timedelta(0),
 ) -> None:
     """Accept a state that this tap can have written; what is unknown in it is kept, with a warning.
 
-    `parts` are the partitions that are configured, by stream.
+    `parts` are the partitions that are configured, by stream. Moments, not days, may lie in the
+    future by `ahead`.
 
     Raises:
         ConfigError: it is broken, from another tap, or ahead of the clock.
     """
+    latest = _Latest(now + ahead + AHEAD, now.date())
+    for stream, value in _bookmarks(state, known).items():
+        name = f"bookmarks.{stream}"
+        if not isinstance(value, dict) or not isinstance(value.get("partitions", []), list):
+            raise _wrong(name, "must be an object, its partitions a list")
+        if stream not in known:
+            LOG.warning("state: %s is not a stream of this tap; its bookmark is kept", stream)
+            continue
+        by_day = known[stream].by_day
+        _check_bookmark(name, value, latest, by_day=by_day)
+        for part in _parts(name, value.get("partitions", [])):
+            _check_bookmark(name, part, latest, by_day=by_day)
+            if part["context"] not in parts.get(stream, ()):
+                LOG.warning(
+                    "state: %s has the partition %s, which is not configured; it is kept",
+                    name,
+                    part["context"],
+                )
+
+
+class _Latest(NamedTuple):
+    """What a bookmark may be at most."""
+
+    moment: datetime
+    day: date
+
+
+def _bookmarks(state: Any, known: Collection[str]) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ConfigError("the state must be a JSON object", place="state")
-    if not state:
-        return
-    bookmarks = state.get("bookmarks")
+    bookmarks = state.get("bookmarks") if state else {}
     if not isinstance(bookmarks, dict):
         raise ConfigError(
             "there is no object `bookmarks`: not a state of this tap", place="state", advice=ADVICE
@@ -61,24 +92,7 @@ def check(
             place="state",
             advice="Set --state to the file that this tap's STATE was kept in",
         )
-    for stream, value in bookmarks.items():
-        name = f"bookmarks.{stream}"
-        partitions = value.get("partitions", []) if isinstance(value, dict) else None
-        if not isinstance(partitions, list):
-            raise _wrong(name, "must be an object, its partitions a list")
-        if stream not in known:
-            LOG.warning("state: %s is not a stream of this tap; its bookmark is kept", stream)
-            continue
-        by_day = known[stream].by_day
-        _check_bookmark(name, value, now, by_day=by_day)
-        for number, part in enumerate(partitions):
-            _check_part(f"{name}.partitions[{number}]", part, now, by_day=by_day)
-            if part["context"] not in parts.get(stream, ()):
-                LOG.warning(
-                    "state: %s has the partition %s, which is not configured; it is kept",
-                    name,
-                    part["context"],
-                )
+    return bookmarks
 
 
 def _is_ours(name: str, known: Collection[str]) -> bool:
@@ -87,20 +101,26 @@ def _is_ours(name: str, known: Collection[str]) -> bool:
     return name in known or name.startswith(rooms) or name == "inventory_levels"
 
 
-def _check_part(name: str, part: Any, now: datetime, *, by_day: bool) -> None:
-    if not isinstance(part, dict) or not isinstance(part.get("context"), dict):
-        raise _wrong(name, "must be an object with a context")
-    _check_bookmark(name, part, now, by_day=by_day)
+def _parts(name: str, partitions: list[Any]) -> list[dict[str, Any]]:
+    contexts: list[Any] = []
+    for number, part in enumerate(partitions):
+        context = part.get("context") if isinstance(part, dict) else None
+        if not isinstance(context, dict):
+            raise _wrong(f"{name}.partitions[{number}]", "must be an object with a context")
+        if context in contexts:
+            raise _wrong(f"{name}.partitions[{number}]", "has the context of an earlier one")
+        contexts.append(context)
+    return partitions
 
 
-def _check_bookmark(name: str, value: dict[str, Any], now: datetime, *, by_day: bool) -> None:
+def _check_bookmark(name: str, value: dict[str, Any], latest: _Latest, *, by_day: bool) -> None:
     key = "replication_key_value"
     if key in value and by_day:
-        _check_day(f"{name}.{key}", value[key], now)
+        _check_day(f"{name}.{key}", value[key], latest.day)
     elif key in value:
-        _check_moment(f"{name}.{key}", value[key], now)
+        _check_moment(f"{name}.{key}", value[key], latest.moment)
     if "full_read_at" in value:
-        _check_moment(f"{name}.full_read_at", value["full_read_at"], now)
+        _check_moment(f"{name}.full_read_at", value["full_read_at"], latest.moment)
     for key in ("overlap", "key_properties"):
         words = value.get(key, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
@@ -109,16 +129,16 @@ def _check_bookmark(name: str, value: dict[str, Any], now: datetime, *, by_day: 
         raise _wrong(f"{name}.progress_markers", "must be an object")
 
 
-def _check_day(name: str, value: Any, now: datetime) -> None:
+def _check_day(name: str, value: Any, latest: date) -> None:
     try:
         day = date.fromisoformat(value)
     except (TypeError, ValueError):
         raise _wrong(name, "is not a day such as 2026-01-31") from None
-    if day > now.date():
+    if day > latest:
         raise _wrong(name, "is in the future: every day until then would be skipped")
 
 
-def _check_moment(name: str, value: Any, now: datetime) -> None:
+def _check_moment(name: str, value: Any, latest: datetime) -> None:
     try:
         has_zone = datetime.fromisoformat(value).tzinfo is not None
         moment = times.parse(value)
@@ -126,7 +146,7 @@ def _check_moment(name: str, value: Any, now: datetime) -> None:
         raise _wrong(name, "is not a date-time") from None
     if not has_zone:
         raise _wrong(name, "has no time zone; a Z at its end means UTC")
-    if moment > now + AHEAD:
+    if moment > latest:
         raise _wrong(name, "is in the future: everything until then would be skipped")
 
 
@@ -146,7 +166,8 @@ class Bookmark:
         self._by_day = by_day
         if state.get("replication_key", replication_key) != replication_key:
             LOG.warning("state: the bookmark belongs to another replication key; it is not used")
-            state.clear()
+            for name in MEMBERS:
+                state.pop(name, None)
         self._known = frozenset(state.get("overlap", ()))
         self._latest: list[tuple[datetime, str]] = []
 

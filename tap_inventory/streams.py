@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from singer_sdk.singerlib import Catalog, Schema
+from singer_sdk.singerlib.catalog import (
+    REPLICATION_FULL_TABLE,
+    REPLICATION_INCREMENTAL,
+    Metadata,
+)
 
 from inventory_providers import schema_files
 from inventory_providers.contract import ReadRequest
@@ -17,8 +22,6 @@ from tap_inventory.state import Bookmark, is_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-
-    from singer_sdk.singerlib import Catalog
 
     from inventory_providers import contract
     from tap_inventory.tap import TapInventory
@@ -119,7 +122,9 @@ class InventoryStream(Stream):
         """Read, write and count; a failure is noted, other parts and other streams go on."""
         if write_messages:
             complete = [self._read_part(part) for part in self.partitions or (None,)]
-            if all(complete) and self._stream_version is not None:
+            # A connection test reads one row; a stream without a form has no SCHEMA yet.
+            is_whole = all(complete) and self._is_formed and self.ABORT_AT_RECORD_COUNT is None
+            if is_whole and self._stream_version is not None:
                 super()._write_activate_version_message(self._stream_version)
         yield from ()
 
@@ -215,16 +220,28 @@ class InventoryStream(Stream):
     def _take_form(self, form: contract.Form) -> None:
         """The key that the rows have, and what they hold besides the published properties."""
         self._note_key(form.key)
-        for schema in (self._schema, self._input_schema):
-            if schema is not None:
-                _fit(schema, form)
+        _add_texts(self.schema, form.extra)
+        chosen = self.effective_schema
+        for name in (*form.key, *form.extra):
+            chosen["properties"].setdefault(name, dict(self.schema["properties"][name]))
+        _set_key(chosen, form.key)
         self.primary_keys = list(form.key)
-        assert self._tap.mapper is not None
-        self._tap.mapper.register_raw_stream_schema(self.name, self.effective_schema, form.key)
-        self._stream_maps = None
+        for name in form.key:
+            if (found := self.metadata.get(("properties", name))) is not None:
+                found.inclusion = Metadata.InclusionType.AUTOMATIC
+        self._register(chosen)
         self._is_formed = True
         if self.selected:
             self._write_schema_message()
+
+    def _register(self, schema: dict[str, Any]) -> None:
+        """Tell the mapper what the stream looks like now, without what is not selected."""
+        self._mask = None
+        entry = self._singer_catalog_entry
+        entry.schema = Schema.from_dict(schema)
+        assert self._tap.mapper is not None
+        self._tap.mapper.register_raw_streams_from_catalog(Catalog({self.name: entry}))
+        self._stream_maps = None
 
     def _note_key(self, key: tuple[str, ...]) -> None:
         state = self.get_context_state(None)
@@ -249,6 +266,7 @@ class InventoryStream(Stream):
             extracted = self._tap.environment.clock.now()
             version = self._stream_version
             self._tap.message_writer.write_records(alias, chosen, extracted, version)
+            self.state_manager.is_flushed &= not chosen
         else:
             for line in chosen:
                 self._write_record_message(loads(line))
@@ -271,21 +289,23 @@ def _described(request: ReadRequest) -> str:
     return "everything" if bound is None else f"changes since {bound.isoformat()}"
 
 
-def _fit(schema: dict[str, Any], form: contract.Form) -> None:
-    """Make a schema one of rows with this key and these further text properties."""
-    properties = schema["properties"]
-    for name in form.extra:
+def _add_texts(schema: dict[str, Any], names: Iterable[str]) -> None:
+    for name in names:
         told = "A column that the provider's document does not name, as it came."
-        properties.setdefault(name, {"type": ["string", "null"], "description": told})
-    for name, part in properties.items():
-        kind = next(one for one in _kinds(part) if one != "null")
-        part["type"] = kind if name in form.key else [kind, "null"]
-    schema["required"] = list(form.key)
+        part = {"type": ["string", "null"], "description": told}
+        schema["properties"].setdefault(name, part)
 
 
-def _kinds(part: Mapping[str, Any]) -> list[str]:
-    kinds = part["type"]
-    return [kinds] if isinstance(kinds, str) else list(kinds)
+def _set_key(schema: dict[str, Any], key: tuple[str, ...]) -> None:
+    """Make just the properties of the key such as are never null."""
+    for name, part in schema["properties"].items():
+        if "type" not in part:
+            continue
+        kinds = [part["type"]] if isinstance(part["type"], str) else part["type"]
+        kinds = [kind for kind in kinds if kind != "null"]
+        single = kinds[0] if len(kinds) == 1 else kinds
+        part["type"] = single if name in key else [*kinds, "null"]
+    schema["required"] = list(key)
 
 
 def _shape(schema: Mapping[str, Any]) -> Any:

@@ -51,14 +51,23 @@ def config_schema() -> dict[str, Any]:
     return schema
 
 
-def with_methods(catalog: dict[str, Any]) -> dict[str, Any]:
-    """A catalog with each `replication-method` of the metadata where the SDK looks for it."""
+def completed(catalog: dict[str, Any]) -> dict[str, Any]:
+    """A catalog with replication methods and keys where the SDK looks for them.
+
+    Both may stand in the metadata; a key that stands nowhere is as declared.
+    """
+    known = registry.streams()
     entries = [dict(entry) for entry in catalog["streams"]]
     for entry in entries:
-        for part in entry.get("metadata", []):
-            method = part["metadata"].get("replication-method")
-            if not part["breadcrumb"] and method:
-                entry["replication_method"] = method
+        parts = entry.get("metadata", [])
+        root: dict[str, Any] = next(
+            (part["metadata"] for part in parts if not part["breadcrumb"]), {}
+        )
+        if method := root.get("replication-method"):
+            entry["replication_method"] = method
+        if not entry.get("key_properties") and entry["tap_stream_id"] in known:
+            declared = list(known[entry["tap_stream_id"]].primary_key)
+            entry["key_properties"] = root.get("table-key-properties") or declared
     return catalog | {"streams": entries}
 
 
@@ -87,7 +96,7 @@ class TapInventory(Tap):
         self._sessions: dict[str, Session] = {}
         self.environment = environment or Environment()
         if isinstance(kwargs.get("catalog"), dict):
-            kwargs["catalog"] = with_methods(kwargs["catalog"])
+            kwargs["catalog"] = completed(kwargs["catalog"])
         super().__init__(**kwargs)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
@@ -150,7 +159,7 @@ class TapInventory(Tap):
         ]
         ahead = timedelta(seconds=max(lookbacks, default=0))
         parts = {name: stream.partitions or [] for name, stream in self.streams.items()}
-        state.check(raw, registry.streams(), self.environment.clock.now() + ahead, parts)
+        state.check(raw, registry.streams(), self.environment.clock.now(), parts, ahead)
         super().load_state(raw)
 
     def note_failure(self, room: str, error: InventoryError) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import select
 import stat
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
 
-from inventory_providers.command import SIGNALS, output_closed
+from inventory_providers.command import SIGNALS, standard_output
 from inventory_providers.errors import OutputError
 from inventory_providers.jsonio import dumps
 from inventory_providers.times import rfc3339
@@ -77,23 +76,23 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
-        if sys.stdout is None:
-            raise output_closed()
         try:
-            descriptor = sys.stdout.fileno()
-        except (OSError, ValueError, AttributeError):
-            sys.stdout.write(b"".join(lines).decode())
-            return
-        try:
-            sys.stdout.flush()
-            with SIGNALS.deferred():
-                _write(descriptor, lines)
-        except BrokenPipeError:
+            with standard_output() as out:
+                _hand_over(out, lines)
+        except OutputError:
             self._broken = True
-            raise output_closed() from None
-        except OSError as error:
-            self._broken = True
-            raise OutputError(f"cannot be written: {error.strerror}", place="output") from None
+            raise
+
+
+def _hand_over(out: TextIO, lines: list[bytes]) -> None:
+    try:
+        descriptor = out.fileno()
+    except (OSError, ValueError, AttributeError):
+        out.write(b"".join(lines).decode())
+        return
+    out.flush()
+    with SIGNALS.deferred():
+        _write(descriptor, lines)
 
 
 def _write(descriptor: int, lines: list[bytes]) -> None:

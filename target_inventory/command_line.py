@@ -32,10 +32,12 @@ def COMMAND(  # noqa: N802 - a constant to its users
 ) -> None:
     """Parse the options, do what they ask."""
     if version:
-        TargetInventory.print_version()
+        with command.standard_output():
+            TargetInventory.print_version()
         return
     if about:
-        TargetInventory.print_about(about_format)
+        with command.standard_output():
+            TargetInventory.print_about(about_format)
         return
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
-import stat
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inventory_providers.errors import OutputError
 from inventory_providers.jsonio import dumps
 from inventory_providers.times import rfc3339
+from target_inventory import files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,71 +61,7 @@ def write(path: Path, letters: Sequence[Letter], at: datetime, *, anew: bool = F
         schema_message = {"type": "SCHEMA", "stream": stream, "schema": schema}
         lines.append(dumps(schema_message | {"key_properties": []}) + b"\n")
         lines += [letter.line(at) for letter in letters if letter.stream == stream]
-    append(path, b"".join(lines), anew=anew)
-
-
-def append(path: Path, data: bytes, *, anew: bool = False) -> None:
-    """Add bytes to a file that only its owner may read, or replace it; on disk when this returns.
-
-    Raises:
-        OutputError: it cannot be written. A file that was to be replaced is then as it was.
-    """
-    try:
-        if anew and (path.is_file() or not path.exists()):
-            _replace(path, data)
-        else:
-            _add(path, data)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}", place="output") from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        _write(descriptor, data)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-def _add(path: Path, data: bytes) -> None:
-    torn = path.is_file() and not _ends_with_a_line(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    _write(descriptor, b"\n" + data if torn else data)
-
-
-def _ends_with_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
-
-
-def must_be_writable(path: Path) -> None:
-    """Find out before the stock is changed, not after.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        if path.exists():
-            path.open("ab").close()
-        else:
-            tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}", place="output") from None
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(data)
-        file.flush()
-        # A device or a pipe cannot be flushed to disk.
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            os.fsync(file.fileno())
+    files.append(path, b"".join(lines), anew=anew)
 
 
 def is_same_file(first: Path, second: str | None) -> bool:

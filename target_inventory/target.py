@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,19 +12,18 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 
 from inventory_providers import config, registry
-from inventory_providers.command import SIGNALS, output_closed, say
+from inventory_providers.command import SIGNALS, say, standard_output
 from inventory_providers.environment import DISTRIBUTION, Environment
 from inventory_providers.errors import (
     ConfigError,
     InputError,
     InventoryError,
-    OutputError,
     Rejected,
     Uncertain,
 )
 from inventory_providers.jsonio import dumps
 from inventory_providers.settings import Lazily, without_nulls
-from target_inventory import dead_letters, plan, settings
+from target_inventory import dead_letters, files, plan, settings
 from target_inventory.apply import Applier
 from target_inventory.changeset import ChangeSet
 from target_inventory.reader import KeyMissing, LineReader, RecordBeforeSchema
@@ -227,7 +225,7 @@ class TargetInventory(Target):
             paths.append(str(self.own.dead_letters))
         for path in paths:
             if path is not None:
-                dead_letters.must_be_writable(Path(path))
+                files.must_be_writable(Path(path))
 
     def _carry_out(self, changeset: ChangeSet, report: Report) -> None:
         room, write = registry.writes()[changeset.write.stream]
@@ -261,7 +259,7 @@ class TargetInventory(Target):
     def _announce(self, made: Plan, room: Provider) -> None:
         if self.own.plan_path is not None:
             path = Path(self.own.plan_path)
-            dead_letters.append(path, b"".join(made.lines()), anew=True)
+            files.append(path, b"".join(made.lines()), anew=True)
         if made.changes:
             title = "would change" if self.own.mode == "plan" else "changes"
             plan.show(made.changes, f"{room.title}: {len(made.changes)} {title}")
@@ -288,7 +286,7 @@ class TargetInventory(Target):
         failure = self.message_reader.failure
         self._bury(clean=failure is None and not report.unknown)
         if self.own.report_path is not None:
-            dead_letters.append(Path(self.own.report_path), report.json(), anew=True)
+            files.append(Path(self.own.report_path), report.json(), anew=True)
         if report.unknown:
             raise Uncertain(
                 f"the outcome of {report.unknown} writes is not known; STATE was not passed on"
@@ -312,15 +310,9 @@ class TargetInventory(Target):
     def _pass_state_on(self) -> None:
         if not self._latest_state:
             return
-        if sys.stdout is None:
-            raise output_closed()
-        try:
-            sys.stdout.write(dumps(self._latest_state).decode() + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise output_closed() from None
-        except OSError as error:
-            raise OutputError(f"cannot be written: {error.strerror}", place="output") from None
+        with standard_output() as out:
+            out.write(dumps(self._latest_state).decode() + "\n")
+            out.flush()
 
     def _setup_signal_handlers(self) -> None:
         """Left to the command: the SDK's handler would acknowledge what was never written."""

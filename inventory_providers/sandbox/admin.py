@@ -1,6 +1,7 @@
 """The sandbox's own routes: look at it, and make it go wrong, from another process.
 
 GET    /__sandbox/health
+GET    /__sandbox/config                   a configuration for the tap and the target
 GET    /__sandbox/switches                 every switch of every room, with help and present value
 POST   /__sandbox/switches                 {"deconetwork.no_total": true, ...}
 POST   /__sandbox/faults                   {"room": "deconetwork", "kind": "status", ...}
@@ -62,6 +63,7 @@ class Admin:
         self._server = server
         self._routes: dict[tuple[str, str], Callable[[Parameters], Any]] = {
             ("GET", "health"): self._health,
+            ("GET", "config"): self._config,
             ("GET", "switches"): self._switches,
             ("POST", "switches"): self._turn,
             ("POST", "faults"): self._inject,
@@ -88,6 +90,9 @@ class Admin:
 
     def _health(self, _: Parameters) -> Any:
         return {"status": "ok", "rooms": list(self._server.rooms)}
+
+    def _config(self, _: Parameters) -> Any:
+        return {name: self._server.settings(name) for name in self._server.rooms}
 
     def _switches(self, _: Parameters) -> Any:
         return {

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import resource
+import signal
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from inventory_providers.environment import Environment, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -42,3 +49,16 @@ def environment(policy: Policy | None = None, clock: FakeClock | None = None) ->
     return Environment(
         clock=clock or FakeClock(), random=random.Random(7), policy=policy or Policy()
     )
+
+
+@contextlib.contextmanager
+def small_disk(size: int) -> Iterator[None]:
+    """No file can grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +21,6 @@ from inventory_providers import command, errors, redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +85,39 @@ def test_a_signal(signum: int, code: int, capsys: pytest.CaptureFixture[str]) ->
 def test_a_closed_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert command._outcome("a-command", raising(BrokenPipeError())) == 10
     assert "closed the pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (BrokenPipeError(), "closed the pipe"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+    ids=["closed", "full"],
+)
+def test_whatever_is_wrong_with_standard_output_is_an_output_error(
+    error: OSError, said: str
+) -> None:
+    with pytest.raises(errors.OutputError, match=said), command.standard_output():
+        raise error
+
+
+def test_a_standard_output_that_was_never_open_is_an_output_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(errors.OutputError, match="closed"), command.standard_output():
+        pytest.fail("there is nothing to write to")
+
+
+def test_what_still_waits_in_a_full_standard_output_ends_with_10(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(OSError), Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert command._outcome("a-command", lambda: full.write("x") and None) == 10
+        monkeypatch.undo()
+    assert "No space left" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (7, 7)])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_providers.spool import Spool
+from inventory_providers.errors import OutputError
+from inventory_providers.spool import Scratch, Spool
+from tests.inventory_providers.fakes import small_disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 puts = st.lists(
     st.tuples(st.text(max_size=3), st.binary(max_size=50), st.none() | st.integers()), max_size=40
@@ -63,3 +72,45 @@ def test_its_file_is_closed_with_the_block() -> None:
         spool.put("a", b"1", 1)
     with pytest.raises(ValueError, match="closed"):
         spool.put("b", b"1", 1)
+
+
+@pytest.mark.parametrize("size", [100, 5_000, 20_000])
+def test_a_full_disk_is_said_wherever_it_is_found_out(size: int) -> None:
+    def fill(spool: Spool[int]) -> list[tuple[bytes, int]]:
+        for number in range(20):
+            spool.put(str(number), b"x" * size, number)
+        return list(spool)
+
+    with small_disk(1_000), pytest.raises(OutputError, match="temporary file"), Spool[int](0) as it:
+        fill(it)
+
+
+@pytest.mark.parametrize("size", [1, 20_000])
+def test_closing_a_scratch_file_hides_no_error_behind_another(size: int) -> None:
+    def broken() -> None:
+        with small_disk(0), Scratch() as file:
+            with contextlib.suppress(OSError):
+                file.write(b"x" * size)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+
+
+def test_a_scratch_file_that_cannot_be_made_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(OutputError, match="temporary file"):
+        Scratch()
+
+
+def test_a_scratch_file_has_no_name_and_is_for_its_owner_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Scratch() as file:
+        file.write(b"x")
+        file.flush()
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077 == 0
+        assert list(tmp_path.iterdir()) == []

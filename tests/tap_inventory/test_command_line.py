@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ from tests.tap_inventory.house import CONFIG, STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from tests.conftest import Processes
 
 pytestmark = pytest.mark.processes
 
@@ -42,6 +44,17 @@ def test_version(tap: Callable[..., Any]) -> None:
     finished = tap("--version")
     wants(finished, 0)
     assert version("singer-inventory") in finished.out.decode()
+
+
+@pytest.mark.parametrize("option", ["--version", "--about", "--discover"])
+def test_what_cannot_be_shown_ends_with_10(
+    option: str, processes: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    with Path("/dev/full").open("wb") as full:
+        process = processes.start([TAP, "--config", tmp_path / "config.json", option], stdout=full)
+    assert process.wait(timeout=60) == 10
+    assert "No space left" in processes.err(process).splitlines()[-1]
 
 
 SETTINGS = [

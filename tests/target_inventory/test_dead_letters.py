@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import resource
-import signal
-import stat
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory_providers.errors import OutputError
 from inventory_providers.jsonio import loads_leniently
 from target_inventory import dead_letters
 from target_inventory.dead_letters import Letter
@@ -25,7 +18,7 @@ from tests.target_inventory import singer
 from tests.target_inventory.singer import STREAM, level, passed_on, record, schema, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.target_inventory.conftest import Site
 
@@ -73,47 +66,6 @@ def test_letters_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert keys == [singer.key(number) for number in range(3)]
 
 
-def test_letters_are_not_glued_to_a_file_without_a_line_end(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b'{"type":"STATE","value":{}}')
-    dead_letters.write(tmp_path / "f", [_letter()], NOON)
-    assert len(_messages(tmp_path / "f")) == 3
-
-
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    before = os.umask(0)
-    try:
-        dead_letters.write(tmp_path / "f", [_letter()], NOON)
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
-
-
-def test_it_is_on_disk_before_write_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[bytes] = []
-    fsync = os.fsync
-
-    def recording(number: int) -> None:
-        synced.append(os.pread(number, 100_000, 0))
-        fsync(number)
-
-    monkeypatch.setattr(os, "fsync", recording)
-    monkeypatch.setattr(
-        os, "open", lambda path, flags, mode=0o777, **more: _open(path, flags, mode, **more)
-    )
-    dead_letters.write(tmp_path / "f", [_letter()], NOON)
-    assert synced == [(tmp_path / "f").read_bytes()]
-
-
-_os_open = os.open
-
-
-def _open(path: Any, flags: int, mode: int, **more: Any) -> int:
-    """As `os.open`, with files that can be read as well, to look at what is in them."""
-    return _os_open(path, flags & ~os.O_WRONLY | os.O_RDWR, mode, **more)
-
-
 @pytest.mark.parametrize(
     "value",
     [
@@ -156,36 +108,11 @@ def test_a_letter_is_always_one_line_that_can_be_read(value: Any) -> None:
     assert loads_leniently(line)["stream"] == STREAM
 
 
-@pytest.mark.parametrize("place", ["/dev/full", "missing/folder/f", "."])
-def test_a_file_that_cannot_be_written_says_which(
-    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputError, match=r"cannot write .+: \w+") as caught:
-        dead_letters.write(Path(place), [_letter()], NOON)
-    assert place in str(caught.value)
-
-
-@contextlib.contextmanager
-def _small_disk(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_letters_that_are_replaced_are_not_lost_on_a_full_disk(tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    dead_letters.write(path, [_letter(n) for n in range(50)], NOON)
-    before = path.read_bytes()
-    with _small_disk(1000), pytest.raises(OutputError):
-        dead_letters.write(path, [_letter(n) for n in range(40)], NOON, anew=True)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["f"]  # noqa: PTH208 - the names are all that counts
+def test_letters_that_are_replaced_are_those_of_now(tmp_path: Path) -> None:
+    dead_letters.write(tmp_path / "f", [_letter(0), _letter(1)], NOON)
+    dead_letters.write(tmp_path / "f", [_letter(2)], NOON, anew=True)
+    keys = [m["record"]["dn_sku_id"] for m in _messages(tmp_path / "f") if m["type"] == "RECORD"]
+    assert keys == [singer.key(2)]
 
 
 # ---- fed back ------------------------------------------------------------------------------------

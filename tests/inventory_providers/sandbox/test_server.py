@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 import trustme
 
+from inventory_providers import config
+from inventory_providers.registry import PROVIDER_NAMES
 from inventory_providers.sandbox.room import Clock, Key, Reply, Request, Row, SandboxRoom, Switch
 from inventory_providers.sandbox.server import Fault, SandboxServer, rooms
 from inventory_providers.sandbox.world import variants
@@ -171,6 +174,26 @@ def test_an_answer_carries_its_length_and_the_sandboxs_own_date(
     assert headers["Content-Length"] == str(len(BODY))
     assert headers["Content-Type"] == "application/json"
     assert abs(parsedate_to_datetime(headers["Date"]).timestamp() - NOW - 3600) < 5
+
+
+@pytest.mark.parametrize(
+    ("own", "sent"),
+    [
+        ("Fri, 01 Jan 2021 00:00:00 GMT", ["Fri, 01 Jan 2021 00:00:00 GMT"]),
+        ("", []),
+    ],
+    ids=["another", "none"],
+)
+def test_an_answer_may_have_a_date_of_its_own_or_none(
+    server: SandboxServer, echo: Echo, own: str, sent: list[str]
+) -> None:
+    echo.after_answer = lambda _, reply: reply.headers.update(Date=own)
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    client.request("GET", "/echo")
+    answer = client.getresponse()
+    assert answer.read() == BODY
+    assert (answer.headers.get_all("Date") or []) == sent
+    client.close()
 
 
 def test_one_connection_serves_many_requests(server: SandboxServer, echo: Echo) -> None:
@@ -555,6 +578,20 @@ def test_health(server: SandboxServer) -> None:
     assert admin(server, "GET", "health") == (200, {"status": "ok", "rooms": ["echo", "other"]})
 
 
+def test_the_configuration_has_a_provider_object_of_each_room(server: SandboxServer) -> None:
+    assert admin(server, "GET", "config") == (
+        200,
+        {"echo": {"api_url": server.url}, "other": {"api_url": server.url}},
+    )
+
+
+def test_the_configuration_is_one_that_the_tap_and_the_target_take() -> None:
+    clock = Clock()
+    with SandboxServer(rooms(clock, 10), clock=clock) as server:
+        _, answer = admin(server, "GET", "config")
+    assert tuple(config.load(answer).providers) == PROVIDER_NAMES
+
+
 def test_switches_are_shown_with_help_and_turned(server: SandboxServer, echo: Echo) -> None:
     status, shown = admin(server, "GET", "switches")
     assert status == 200
@@ -714,22 +751,26 @@ def test_changes_lie_in_the_past_spread_over_years_with_ties() -> None:
 
 
 def test_every_provider_of_the_registry_has_a_room() -> None:
-    from inventory_providers.registry import PROVIDER_NAMES
-
     clock = Clock()
     made = rooms(clock, 10)
     assert tuple(room.name for room in made) == PROVIDER_NAMES
     assert all(room.clock is clock and room.size == 10 for room in made)
 
 
-def command(*arguments: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, which does not outlive the test."""
     code = "from inventory_providers.sandbox.command import main; main()"
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.processes
@@ -740,7 +781,7 @@ def test_the_command_serves_until_a_signal_and_ends_silently(
     with command("--port", "0", "--skus", "7") as process:
         assert process.stderr is not None
         line = process.stderr.readline()
-        assert line.startswith("inventory-sandbox: serving deconetwork")
+        assert line.startswith(f"inventory-sandbox: serving {', '.join(PROVIDER_NAMES)} on ")
         assert line.endswith(" (Ctrl-C stops it)\n")
         port = int(line.split("http://127.0.0.1:")[1].split()[0])
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
