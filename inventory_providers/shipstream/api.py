@@ -10,17 +10,19 @@ from __future__ import annotations
 import base64
 import logging
 import tempfile
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 
 from inventory_providers import redaction
 from inventory_providers.contract import Page, Session
 from inventory_providers.errors import ConfigError, Denied, Malformed
-from inventory_providers.http import Call, Door, Names, SignInAgain, TryAgain
+from inventory_providers.http import PASSING, Call, Door, Names, SignInAgain, TryAgain
+from inventory_providers.jsonio import NotJson, loads
 from inventory_providers.once import each_once
 from inventory_providers.shipstream import wire
-from inventory_providers.spool import Spool
+from inventory_providers.spool import Spool, no_room
 from inventory_providers.stored import Rows
 from inventory_providers.values import one_line
 
@@ -39,17 +41,21 @@ LIST, DETAILED, LOTS = "inventory.list", "inventory.detailed", "inventory.lots"
 WAREHOUSES = "warehouse.list"
 LOG = logging.getLogger(f"inventory.{NAME}")
 
-# All SKUs come in one answer: five times what is usual.
-PATIENCE = 5.0
+# All SKUs come in one answer, which may take 300 s to begin: ten times what is usual.
+PATIENCE = 10.0
 # 409 says that too many requests are under way, perhaps another tool's.
-PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+BUSY = PASSING | {409}
 PAGE_OF_RECORDS = 500
 MOST_LOTS = 100
-WALKS, WALKS_BY_PAGE = 2, 3
+WALKS_BY_PAGE = 3
+# Of one walk over the lots: a provider that never comes to an end is left.
+MOST_ANSWERS = 50_000
 
 # On the wire a code stands as -(32000 + code).
 ACCESS_DENIED, SESSION_EXPIRED, FILTERS = 2, 5, 102
 SERVER_TROUBLE = frozenset({0, 1, 603})
+# The number may be another one: 32102 is outside of what JSON-RPC leaves to servers.
+FILTERS_SAID = "Unexpected error applying filters."
 
 
 def connect(settings: ShipStreamSettings, environment: Environment) -> ShipStream:
@@ -67,6 +73,7 @@ class ShipStream(Session):
         self._basic = settings.auth == "basic"
         self._session: str | None = None
         self._calls = 0
+        self._is_let_in = False
         self._door = Door(
             settings.api_url,
             names=self._names,
@@ -74,7 +81,7 @@ class ShipStream(Session):
             sign=self._sign,
             renew=None if self._basic else self._sign_in,
             explain=self._explain,
-            passing=PASSING,
+            passing=BUSY,
         )
 
     @property
@@ -124,7 +131,10 @@ class ShipStream(Session):
     def _explain(self, answer: Answer) -> Exception | None:
         if answer.status in {401, 403}:
             return self._names.denied(f"HTTP {answer.status}")
-        return None
+        if answer.status in BUSY and answer.status != 500:
+            return None
+        error = _error_in(answer.body)
+        return None if error is None else self._refusal(error)
 
     def _result(self, call: Call, document: Any) -> Any:
         """What a call gave; `[]` is a result, and `error` may be there and null."""
@@ -132,28 +142,40 @@ class ShipStream(Session):
             kind = type(document).__name__
             raise Malformed(f"result is missing: the answer is {kind}, no object", place=NAME)
         if document.get("error") is not None:
-            self._refuse(call, document["error"])
+            raise self._refusal(document["error"])
         told = document.get("id")
         if told is not None and str(told) != call.document["id"]:
             raise Malformed("the id is another request's: not the answer to ours", place=NAME)
         if "result" not in document:
             raise Malformed("result is missing in the answer", place=NAME)
+        self._is_let_in |= call.signed
         return document["result"]
 
-    def _refuse(self, call: Call, error: Any) -> NoReturn:
+    def _refusal(self, error: Any) -> Exception:
         if not isinstance(error, dict):
-            raise Malformed(f"refused with error {one_line(error)}", place=NAME)
+            return Malformed(f"refused with error {one_line(error)}", place=NAME)
         code, said = _code(error.get("code")), one_line(error.get("message"))
         cause = f"code {one_line(error.get('code'))}: {said}"
-        if code == SESSION_EXPIRED and not self._basic and call.signed:
-            raise SignInAgain(self._names.denied(cause))
-        if code in {ACCESS_DENIED, SESSION_EXPIRED}:
-            raise self._names.denied(cause)
+        if code == SESSION_EXPIRED:
+            # The door gives up where there is no session, and where this one is new.
+            return SignInAgain(self._names.denied(cause))
+        if code == ACCESS_DENIED:
+            return self._denied(cause)
+        if code == FILTERS or said == FILTERS_SAID:
+            return FilterRefused(f"refused with {cause}", place=NAME)
         if code in SERVER_TROUBLE:
-            raise TryAgain(cause)
-        if code == FILTERS:
-            raise FilterRefused(f"refused with {cause}", place=NAME)
-        raise Malformed(f"refused with {cause}", place=NAME)
+            return TryAgain(cause)
+        return Malformed(f"refused with {cause}", place=NAME)
+
+    def _denied(self, cause: str) -> Denied:
+        """The same code stands for wrong credentials and for a method that is not allowed."""
+        if not self._is_let_in:
+            return self._names.denied(cause)
+        return Denied(
+            f"not allowed ({cause})",
+            advice=f"See what the user in {NAME}.username may do",
+            partly=True,
+        )
 
     def call(self, method: str, arguments: Sequence[Any]) -> Any:
         """The result of a method whose answers are small.
@@ -169,24 +191,19 @@ class ShipStream(Session):
         """The result of a method that lists every SKU, left in `file`."""
         call = self._request("call", [None, method, list(arguments)])
         call = replace(call, patience=PATIENCE)
+        asked = self.environment.clock.now().astimezone(UTC)
 
         def check(document: Any, answer: Answer) -> Listed:
             rows = self._result(call, document)
             if not isinstance(rows, Rows):
                 raise Malformed(f"result is {type(rows).__name__}, not a list", place=NAME)
-            return Listed(rows, self._began(answer))
+            return Listed(rows, _began(answer, asked))
 
         return self._door.stored(call, check, file=file, arrays=("result",))
 
-    def _began(self, answer: Answer) -> datetime:
-        """When the provider began to answer, by its clock: it may have taken long to look."""
-        at_the_end = answer.date() or self.environment.clock.now().astimezone(UTC)
-        began = at_the_end - timedelta(seconds=answer.elapsed)
-        return began.replace(microsecond=0)
-
 
 class FilterRefused(Malformed):
-    """The provider does not take this filter, or this form of a time."""
+    """The provider does not take this filter, or this form of a time, or does not obey it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +212,34 @@ class Listed:
 
     rows: Rows
     began: datetime
+
+
+def _began(answer: Answer, asked: datetime) -> datetime:
+    """When the provider began to look, by its clock, or when it was asked by ours.
+
+    Its `Date` is written when the answer begins, after a query that may have been slow.
+    """
+    told = answer.date()
+    began = asked if told is None else told - timedelta(seconds=answer.elapsed)
+    return began.replace(microsecond=0)
+
+
+def _error_in(body: bytes) -> Any:
+    """The error of a method, which need not come with HTTP 200; None where there is none."""
+    try:
+        document = loads(body)
+    except NotJson:
+        return None
+    error = document.get("error") if isinstance(document, dict) else None
+    code = _code(error.get("code")) if isinstance(error, dict) else None
+    return error if code is not None and code >= 0 else None
+
+
+def _new_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise no_room(error) from None
 
 
 def _code(wire: Any) -> int | None:
@@ -230,7 +275,7 @@ def read_detailed(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
     if request.limit is not None:
         yield _connected(session)
         return
-    with tempfile.TemporaryFile() as file:
+    with _new_file() as file:
         listed = session.stored(DETAILED, [None, _updated_since(request)], file)
         yield from _pages(listed.rows, wire.detailed(listed.began), listed.began, wire.DETAILED)
     yield Page([], bookmark=listed.began)
@@ -239,7 +284,7 @@ def read_detailed(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
 def _list(
     session: ShipStream, arguments: list[Any], warehouse: str, began: datetime | None
 ) -> Generator[Page, None, datetime]:
-    with tempfile.TemporaryFile() as file:
+    with _new_file() as file:
         listed = session.stored(LIST, arguments, file)
         at = began or listed.began
         yield from _pages(listed.rows, wire.inventory(warehouse, at), at, wire.INVENTORY)
@@ -281,13 +326,17 @@ def _check_warehouses(session: ShipStream) -> None:
         LOG.info("%s: whether the warehouses exist is not known: %s", NAME, error.message)
         return
     rows = found if isinstance(found, list) else []
-    known = {str(row.get("warehouse_id")) for row in rows if isinstance(row, dict)}
+    known = {str(row["warehouse_id"]) for row in rows if _has_warehouse(row)}
     unknown = [str(one) for one in session.settings.warehouse_ids if str(one) not in known]
     if unknown and known:
         raise ConfigError(
             f"{', '.join(unknown)} is no warehouse; there are {', '.join(sorted(known))}",
             place=f"{NAME}.warehouse_ids",
         )
+
+
+def _has_warehouse(row: Any) -> bool:
+    return isinstance(row, dict) and row.get("warehouse_id") is not None
 
 
 # ---- inventory.lots ------------------------------------------------------------------------------
@@ -297,15 +346,11 @@ def read_lots(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
     """Every lot, by keyset on its number; by page where the provider does not filter by it."""
     lots = wire.Lots()
     if request.limit is not None:
-        found = _ask(session, lots, {"gt": 0}, page=1, limit=min(request.limit, MOST_LOTS))
+        found = _ask(session, lots, None, page=1, limit=min(request.limit, MOST_LOTS))
         yield Page([line for _, line in found.rows[: request.limit]])
         return
     with Spool[None]() as spool:
-        try:
-            _by_number(session, lots, spool)
-        except (_NotObeyed, FilterRefused) as error:
-            LOG.info("%s: %s; reading page by page", wire.LOTS, error)
-            _by_page(session, lots, spool)
+        _gather(session, lots, spool)
         lines: list[bytes] = []
         for line, _ in spool:
             lines.append(line)
@@ -315,10 +360,6 @@ def read_lots(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
         yield Page(lines)
 
 
-class _NotObeyed(Exception):
-    """The provider ignores the filter or the order."""
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """One answer of inventory.lots; `total` and `pages` are of everything that matches."""
@@ -326,6 +367,16 @@ class Found:
     rows: list[tuple[int, bytes]]
     total: int | None
     pages: int | None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of its lots, in order."""
+        return [number for number, _ in self.rows]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing else matches. A page with few rows proves nothing."""
+        return (self.total or 0) == len(self.rows) and (self.pages or 1) == 1
 
 
 def _ask(
@@ -339,7 +390,13 @@ def _ask(
     filters = None if numbers is None else {"lot_id": numbers}
     # The default order is by a field that lots do not have.
     options = {"page": page, "limit": limit, "sort_field": "lot_id", "sort_dir": "asc"}
-    result = session.call(LOTS, [filters, options])
+    found = _found(session.call(LOTS, [filters, options]), lots)
+    _report_twins(found.numbers)
+    return found
+
+
+def _found(result: Any, lots: wire.Lots) -> Found:
+    """The document's text promises a list, its example is an object that holds one."""
     if isinstance(result, list):
         return Found([lots.row(raw) for raw in result], None, None)
     rows = result.get("results", ...) if isinstance(result, dict) else ...
@@ -354,73 +411,114 @@ def _count(result: dict[str, Any], name: str) -> int | None:
     value = result.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not (str(value).isascii() and str(value).isdigit()):
+    number = None if isinstance(value, bool) else wire.whole(str(value))
+    if number is None:
         raise Malformed(f"{name} is not a whole number in the answer of {LOTS}", place=NAME)
-    return int(str(value))
+    return number
 
 
-def _by_number(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> None:
-    """Each answer begins behind the one before: nothing that goes can shift what follows."""
-    for _ in range(WALKS):
-        total = _one_walk(session, lots, spool)
-        if total is None or len(spool) >= total:
-            return
-        LOG.info("%s: %d of %d lots came; reading them again", wire.LOTS, len(spool), total)
-    _incomplete(len(spool), total, WALKS)
+def _report_twins(numbers: list[int]) -> None:
+    twins = [number for number, times in Counter(numbers).items() if times > 1]
+    if twins:
+        LOG.warning(
+            "%s: a key occurs twice, such as %d: the last row wins, rows left out: %d",
+            wire.LOTS,
+            twins[0],
+            len(numbers) - len(set(numbers)),
+        )
 
 
-def _one_walk(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> int | None:
-    """How many lots the first answer announced."""
-    last, announced = 0, None
-    while True:
-        found = _ask(session, lots, {"gt": last}, page=1)
-        announced = found.total if last == 0 else announced
-        for number, line in found.rows:
-            if number < last:
-                raise _NotObeyed("lots do not come in the order of their numbers")
-            if number == last:
-                _say_twice(number)
-            _keep(spool, number, line)
-            last = number
-        if not found.rows or found.total == len(found.rows):
-            return announced
+@dataclass(slots=True)
+class _Walk:
+    """What one walk has seen; `total` is the largest that was announced."""
 
-
-def _keep(spool: Spool[None], number: int, line: bytes) -> None:
-    spool.put(str(number), line, None)
-
-
-def _say_twice(number: int) -> None:
-    LOG.warning("%s: lot %d comes twice; the last one wins", wire.LOTS, number)
-
-
-def _by_page(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> None:
-    """Walk after walk until the union is whole: a lot that goes shifts the pages behind it."""
+    numbers: set[int] = field(default_factory=set)
     total: int | None = None
-    for _ in range(WALKS_BY_PAGE):
-        before = len(spool)
-        total = _pages_of_lots(session, lots, spool)
-        if len(spool) >= total if total is not None else len(spool) == before:
-            return
-    _incomplete(len(spool), total, WALKS_BY_PAGE)
+    is_whole: bool = False
 
-
-def _pages_of_lots(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> int | None:
-    page, previous = 1, None
-    while True:
-        found = _ask(session, lots, None, page=page)
+    def take(self, found: Found, spool: Spool[None]) -> None:
+        """Keep the rows of one answer."""
         for number, line in found.rows:
-            _keep(spool, number, line)
-        numbers = [number for number, _ in found.rows]
-        is_last = found.pages is not None and page >= found.pages
-        if is_last or not numbers or numbers == previous:
-            return found.total
-        page, previous = page + 1, numbers
+            spool.put(str(number), line, None)
+        self.numbers.update(found.numbers)
+        if found.total is not None:
+            self.total = max(found.total, self.total or 0)
+
+    @property
+    def has_all(self) -> bool:
+        """Whether as many came as were announced."""
+        return self.total is not None and len(self.numbers) >= self.total
 
 
-def _incomplete(found: int, total: int | None, walks: int) -> NoReturn:
+def _gather(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> None:
+    try:
+        walk = _by_number(session, lots, spool)
+    except FilterRefused as error:
+        LOG.info("%s: %s; reading page by page", wire.LOTS, error.message)
+        _by_page(session, lots, spool, before=set())
+        return
+    if not walk.has_all:
+        # Too few came, or nobody says how many there are: they are read once more, another way.
+        LOG.info("%s: %d lots came, %s announced", wire.LOTS, len(walk.numbers), walk.total)
+        _by_page(session, lots, spool, before=walk.numbers)
+
+
+def _by_number(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> _Walk:
+    """Each answer begins behind the one before: nothing that goes can shift what follows."""
+    walk, last = _Walk(), 0
+    for _ in range(MOST_ANSWERS):
+        found = _ask(session, lots, {"gt": last}, page=1)
+        _check_order(found.numbers, last)
+        walk.take(found, spool)
+        if not found.rows or found.is_whole:
+            return walk
+        last = found.numbers[-1]
+    raise _endless()
+
+
+def _check_order(numbers: list[int], bound: int) -> None:
+    if any(number <= bound for number in numbers[:1]):
+        raise FilterRefused("lots come that the filter excludes")
+    if numbers != sorted(numbers):
+        raise FilterRefused("lots do not come in the order of their numbers")
+
+
+def _by_page(session: ShipStream, lots: wire.Lots, spool: Spool[None], *, before: set[int]) -> None:
+    """Walk after walk: a lot that goes shifts the pages behind it, and one is skipped.
+
+    One walk over several pages proves nothing, and if another lot comes, `totalCount` does not even
+    change. So a walk has to bring nothing that the one before it should have had.
+    """
+    known = set(before)
+    for walk in range(1, WALKS_BY_PAGE + 1):
+        seen = _pages_of_lots(session, lots, spool)
+        late = any(number < max(known, default=0) for number in seen.numbers - known)
+        known |= seen.numbers
+        enough = not late if seen.total is None else len(known) >= seen.total
+        is_second = walk > 1 or bool(before)
+        if seen.is_whole or (is_second and enough and (not late or walk == WALKS_BY_PAGE)):
+            return
+        LOG.info("%s: %d lots came, %s announced", wire.LOTS, len(known), seen.total)
     raise Malformed(
-        f"incomplete: {found} lots found, {total} announced, after {walks} walks",
+        f"incomplete: {len(known)} lots found, {seen.total} announced, after {walk} walks",
         place=wire.LOTS,
         advice="Run again when the warehouses are quieter",
     )
+
+
+def _pages_of_lots(session: ShipStream, lots: wire.Lots, spool: Spool[None]) -> _Walk:
+    walk, previous = _Walk(), None
+    for page in range(1, MOST_ANSWERS + 1):
+        found = _ask(session, lots, None, page=page)
+        walk.take(found, spool)
+        walk.is_whole = page == 1 and found.is_whole
+        is_last = found.pages is not None and page >= found.pages and walk.has_all
+        # Beyond the last page some answer with that page again.
+        if walk.is_whole or is_last or not found.rows or found.numbers == previous:
+            return walk
+        previous = found.numbers
+    raise _endless()
+
+
+def _endless() -> Malformed:
+    return Malformed(f"no end after {MOST_ANSWERS} answers", place=wire.LOTS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from inventory_providers.errors import Malformed
@@ -16,6 +17,7 @@ from inventory_providers.jsonio import dumps
 from inventory_providers.once import Reader
 from inventory_providers.records import Number, Records, key_of
 from inventory_providers.times import rfc3339
+from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
     from inventory_providers.contract import Record
@@ -26,6 +28,7 @@ INVENTORY, DETAILED, LOTS = (
     "shipstream_lots",
 )
 ALL_WAREHOUSES = "0"
+MOST_DIGITS = 30
 
 
 class _Part(BaseModel):
@@ -188,8 +191,19 @@ def _renamed(raw: Any) -> Any:
 
 def _row(key: tuple[str, ...], record: Record, synced_at: datetime) -> Row:
     del record["synced_at"]
-    mark = dumps(record)
+    mark = _encoded(record)
     return Row(key, mark[:-1] + b',"synced_at":"' + rfc3339(synced_at).encode() + b'"}', mark)
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _encoded(record: Record) -> bytes:
+    """As `dumps`, without its search for NaN: what was converted to a record holds none."""
+    try:
+        return _encoder.encode(record)
+    except UnicodeEncodeError:
+        return dumps(record)
 
 
 class Lots:
@@ -205,15 +219,20 @@ class Lots:
             Malformed: it has no number, or a value that cannot be carried over; it is named.
         """
         number = _lot_number(raw)
-        return number, dumps(self._records.record(raw, str(number)))
+        return number, _encoded(self._records.record(raw, str(number)))
 
 
 def _lot_number(raw: Any) -> int:
     """`lot_id`, which the document has as text and as a number."""
     if isinstance(raw, dict) and type(raw.get("lot_id")) is int:
         return int(raw["lot_id"])
-    text = key_of(raw, "lot_id", "lot_number")
-    if not (text.isascii() and text.isdigit()):
-        named = raw.get("lot_number")
-        raise Malformed(f"lot_id is no number in the row with lot_number {named!r}")
-    return int(text)
+    number = whole(key_of(raw, "lot_id", "lot_number"))
+    if number is None:
+        named = one_line(repr(raw.get("lot_number")))
+        raise Malformed(f"lot_id is no number in the row with lot_number {named}")
+    return number
+
+
+def whole(text: str) -> int | None:
+    """A whole number that is not negative, of a sensible length; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
