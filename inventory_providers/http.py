@@ -82,10 +82,7 @@ class Answer:
 
     def date(self) -> datetime | None:
         """The provider's clock by its `Date` header, in UTC, where it sent one."""
-        try:
-            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
-        except ValueError:
-            return None
+        return _moment(self.headers.get("date", ""))
 
 
 class TryAgain(Exception):
@@ -496,11 +493,19 @@ def _retry_after(answer: Answer, environment: Environment) -> float | None:
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        moment = parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    moment = _moment(text)
+    if moment is None:
         return None
     return max((moment - environment.clock.now()).total_seconds(), 0.0)
+
+
+def _moment(text: str) -> datetime | None:
+    """The moment that a header holds, in UTC, which it also means without a zone; or None."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _tls_reason(error: BaseException | None) -> str | None:

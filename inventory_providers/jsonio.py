@@ -93,6 +93,14 @@ def dumps(value: Any) -> bytes:
     return line
 
 
+def encode(value: Any) -> bytes:
+    """As `dumps`, of a value that holds no NaN, as everything that was converted to a record."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _dumps_slowly(value)
+
+
 def _is_unwritable(value: Any) -> bool:
     if isinstance(value, dict):
         return any(_is_unwritable(item) for item in value.values())

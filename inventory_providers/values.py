@@ -27,6 +27,10 @@ def text(value: Any, name: str) -> str | None:
     raise _wrong(name, "text", value)
 
 
+# So many digits are a number whatever they are.
+PLAIN = 18
+
+
 def number(value: Any, name: str) -> int | Decimal | None:
     """A quantity, digit by digit as it came. Empty text is a quantity that was not sent.
 
@@ -42,6 +46,10 @@ def number(value: Any, name: str) -> int | Decimal | None:
 def _number_from_text(digits: str, name: str) -> int | Decimal | None:
     if not digits:
         return None
+    head, _, tail = digits.partition(".")
+    # The usual form of a quantity, "76.0000", is read without a detour.
+    if head.isascii() and head.isdigit() and len(head) <= PLAIN and not tail.strip("0"):
+        return int(head)
     try:
         parsed = Decimal(digits)
     except InvalidOperation:

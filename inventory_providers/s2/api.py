@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-import tempfile
 import weakref
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from inventory_providers import redaction
 from inventory_providers.contract import Page, Session, earlier
@@ -25,7 +24,7 @@ from inventory_providers.http import PASSING, Call, Door, Names, SignInAgain, Tr
 from inventory_providers.jsonio import NotJson, loads
 from inventory_providers.once import all_rows, each_once
 from inventory_providers.s2 import wire
-from inventory_providers.spool import no_room
+from inventory_providers.spool import Scratch
 from inventory_providers.stored import Rows
 from inventory_providers.values import one_line
 
@@ -84,7 +83,7 @@ class S2(Session):
         self._login = Door(
             settings.api_url, names=names, environment=environment, explain=self._explain_login
         )
-        self._file = _new_file()
+        self._file = Scratch()
         # Whoever forgets to close a session leaves no file open.
         weakref.finalize(self, self._file.close)
         self._overview: Overview | None = None
@@ -250,13 +249,6 @@ class Overview:
     def __init__(self, lists: dict[str, Rows], clock: datetime) -> None:
         self.lists = lists
         self.clock = clock
-
-
-def _new_file() -> IO[bytes]:
-    try:
-        return tempfile.TemporaryFile()
-    except OSError as error:
-        raise no_room(error) from None
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inventory_providers import times, values
 from inventory_providers.errors import Malformed
-from inventory_providers.jsonio import dumps
+from inventory_providers.jsonio import encode
 from inventory_providers.once import Reader
 from inventory_providers.records import JsonText, Number, Records, camel, key_of, stamp
 from inventory_providers.values import one_line
@@ -164,7 +164,7 @@ def _plain(stream: str, model: type[BaseModel]) -> Reader[Row]:
 
     def row(raw: Any) -> Row:
         named = key(raw)
-        return Row(named, dumps(records.record(raw, named[0])), None)
+        return Row(named, encode(records.record(raw, named[0])), None)
 
     return Reader(key, row)
 
@@ -198,7 +198,6 @@ _Line: Any = msgspec.defstruct(
 )
 _items: Any = msgspec.json.Decoder(list[_Item])
 _item_keys: Any = msgspec.json.Decoder(list[_ItemKey])
-_encode = msgspec.json.Encoder().encode
 _NOT_PLAIN = (msgspec.DecodeError, UnicodeError, ValueError, OverflowError)
 
 
@@ -231,7 +230,7 @@ class ItemReader(Reader[Row]):
         level = {f"level.{name}": value for name, value in raw["level"].items()}
         record = self._records.record({"warehouseId": key[0], **level}, ", ".join(key))
         moment = values.moment(level.get("level.updatedAt"), "level.updatedAt")
-        return Row(key, dumps(record), moment)
+        return Row(key, encode(record), moment)
 
 
 def _in_item(name: str) -> str:
@@ -264,4 +263,4 @@ def _quickly(item: Any) -> Row:
     moment = times.parse(text) if text else None
     updated = None if moment is None else stamp(text, moment)
     line = _Line(*key, level.available, level.incoming, level.reserved, updated)
-    return Row(key, _encode(line), moment)
+    return Row(key, encode(line), moment)

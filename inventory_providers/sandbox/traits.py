@@ -47,7 +47,8 @@ class Traits:
     `failure` is an error in the provider's own words with HTTP 200 that is not worth repeating.
     `undocumented` spoils the body of a good answer, and says what the message then has to name.
     `not_applicable` are rows of the faults' table (T01 to T30) with the reason, a full sentence.
-    The switches below are for single rows of that table.
+    What stands below is for single rows of that table. `session` are settings, over the usual ones,
+    under which the tap signs in for a session of its own; None takes a setting away.
     """
 
     read: str
@@ -59,7 +60,9 @@ class Traits:
     not_applicable: Mapping[str, str] = field(default_factory=dict)
     sign_in: int = 0
     json: Turn | None = None  # makes answers JSON, where they usually are not
+    session: Mapping[str, Any] = field(default_factory=dict)  # T08
     session_lost: bytes = b""  # T08: the answer that asks for a new sign-in
+    session_status: int = 200  # T08: its status
     wrong_id: Edit | None = None  # T08: makes a body the answer to another request
     short_token: tuple[Turn, ...] = ()  # T23: page tokens live 2 s, and pages have 500 rows
     empty_page: Turn | None = None  # T24: an empty page in the middle

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import base64
 import logging
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from inventory_providers import redaction
 from inventory_providers.contract import Page, Session
@@ -22,7 +21,7 @@ from inventory_providers.http import PASSING, Call, Door, Names, SignInAgain, Tr
 from inventory_providers.jsonio import NotJson, loads
 from inventory_providers.once import each_once
 from inventory_providers.shipstream import wire
-from inventory_providers.spool import Spool, no_room
+from inventory_providers.spool import Scratch, Spool
 from inventory_providers.stored import Rows
 from inventory_providers.values import one_line
 
@@ -235,13 +234,6 @@ def _error_in(body: bytes) -> Any:
     return error if code is not None and code >= 0 else None
 
 
-def _new_file() -> IO[bytes]:
-    try:
-        return tempfile.TemporaryFile()
-    except OSError as error:
-        raise no_room(error) from None
-
-
 def _code(wire: Any) -> int | None:
     """The documented code of an error; those below -32000 are the protocol's own."""
     try:
@@ -275,7 +267,7 @@ def read_detailed(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
     if request.limit is not None:
         yield _connected(session)
         return
-    with _new_file() as file:
+    with Scratch() as file:
         listed = session.stored(DETAILED, [None, _updated_since(request)], file)
         yield from _pages(listed.rows, wire.detailed(listed.began), listed.began, wire.DETAILED)
     yield Page([], bookmark=listed.began)
@@ -284,7 +276,7 @@ def read_detailed(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
 def _list(
     session: ShipStream, arguments: list[Any], warehouse: str, began: datetime | None
 ) -> Generator[Page, None, datetime]:
-    with _new_file() as file:
+    with Scratch() as file:
         listed = session.stored(LIST, arguments, file)
         at = began or listed.began
         yield from _pages(listed.rows, wire.inventory(warehouse, at), at, wire.INVENTORY)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from inventory_providers.errors import Malformed
-from inventory_providers.jsonio import dumps
+from inventory_providers.jsonio import encode
 from inventory_providers.once import Reader
 from inventory_providers.records import Number, Records, key_of
 from inventory_providers.times import rfc3339
@@ -191,19 +190,8 @@ def _renamed(raw: Any) -> Any:
 
 def _row(key: tuple[str, ...], record: Record, synced_at: datetime) -> Row:
     del record["synced_at"]
-    mark = _encoded(record)
+    mark = encode(record)
     return Row(key, mark[:-1] + b',"synced_at":"' + rfc3339(synced_at).encode() + b'"}', mark)
-
-
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-def _encoded(record: Record) -> bytes:
-    """As `dumps`, without its search for NaN: what was converted to a record holds none."""
-    try:
-        return _encoder.encode(record)
-    except UnicodeEncodeError:
-        return dumps(record)
 
 
 class Lots:
@@ -219,7 +207,7 @@ class Lots:
             Malformed: it has no number, or a value that cannot be carried over; it is named.
         """
         number = _lot_number(raw)
-        return number, _encoded(self._records.record(raw, str(number)))
+        return number, encode(self._records.record(raw, str(number)))
 
 
 def _lot_number(raw: Any) -> int:

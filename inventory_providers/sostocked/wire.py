@@ -17,12 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from pydantic import BaseModel, Field, create_model
 
 from inventory_providers import values
 from inventory_providers.errors import ConfigError, Malformed
-from inventory_providers.jsonio import dumps
+from inventory_providers.jsonio import dumps, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -392,15 +391,4 @@ def _row(record: Record, cells: Sequence[Any], places: Sequence[Place], blank: s
         told = ", ".join(str(cells[place]) for place, name, _ in places if name in _NAMING)
         raise Malformed(f"in the row of {values.one_line(told)}: {error.message}") from None
     parts = [record.get(name) or "" for name in IDENTITY]
-    return Row(_encoded(parts).decode(), _encoded(record))
-
-
-# Every number has been looked at already, so that nothing has to be searched for NaN.
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-def _encoded(value: Any) -> bytes:
-    try:
-        return _encoder.encode(value)
-    except UnicodeEncodeError:
-        return dumps(value)
+    return Row(encode(parts).decode(), encode(record))

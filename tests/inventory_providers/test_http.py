@@ -453,9 +453,17 @@ def test_the_check_sees_headers_and_the_providers_clock() -> None:
     assert answer.date() == NOON
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "Sun, 99 Mar 2026 12:00:00 GMT"])
+@pytest.mark.parametrize(
+    "date",
+    ["", "yesterday", "Sun, 99 Mar 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1200"],
+)
 def test_a_clock_that_cannot_be_read_is_none(date: str) -> None:
     assert Answer(200, {"date": date}, b"", 0.0).date() is None
+
+
+def test_a_clock_without_a_zone_is_in_utc() -> None:
+    date = {"date": "Sun, 01 Mar 2026 12:00:00"}
+    assert Answer(200, date, b"", 0.0).date() == datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 # ---- new credentials after a 401 -----------------------------------------------------------------

@@ -596,7 +596,7 @@ def test_an_answer_with_every_sku_may_take_five_minutes_to_begin(
 def test_no_room_for_the_answer_is_no_fault_of_the_provider(
     monkeypatch: pytest.MonkeyPatch, session: api.ShipStream
 ) -> None:
-    def full() -> None:
+    def full(**_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
