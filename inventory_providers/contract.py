@@ -39,7 +39,8 @@ class ReadRequest:
     `since` is the bookmark as it was stored, `start` the earliest change that the user wants; both
     in UTC. `lookback` is subtracted from the bookmark when it is used. `full` asks for a read that
     ignores the bookmark. `limit` is for connection tests: so many rows are enough. `partition` is
-    the part of the stream to read, for a stream that has parts.
+    the part of the stream to read, for a stream that has parts; `key` is the one that the rows of a
+    stream that is `formed` had in the last run.
     """
 
     since: datetime | None = None
@@ -48,6 +49,7 @@ class ReadRequest:
     full: bool = False
     limit: int | None = None
     partition: Mapping[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
 
     @property
     def lower_bound(self) -> datetime | None:
@@ -71,16 +73,15 @@ class Page:
     """Some rows, in the order in which they may be emitted.
 
     `lines` are complete records as one line of JSON each. `times` are the values of the replication
-    key, one per line, empty for a stream without one. `bookmark` is the moment up to which
-    everything has been delivered with this page and the ones before it; None leaves it as it was.
-    `marks` tell one version of a row from another, where the lines themselves do not because they
-    hold the time of the read. `form` comes with the first page of a stream that is `formed`.
+    key, one per line, where they are the provider's; a time of the read says nothing of a row.
+    `bookmark` is the moment up to which everything has been delivered with this page and the ones
+    before it; None leaves it as it was. `form` comes with the first page of a stream that is
+    `formed`.
     """
 
     lines: Sequence[bytes]
     times: Sequence[datetime | None] = ()
     bookmark: datetime | None = None
-    marks: Sequence[bytes] = ()
     form: Form | None = None
 
 
@@ -93,6 +94,8 @@ class Stream:
     `full_refresh_days`. `incremental` is false where the catalog has to ask for it. `partitions`
     names, from the settings, the parts that are read one by one and have bookmarks of their own.
     A stream that is `formed` learns its key from its rows; `primary_key` is then what is usual.
+    `scope` names what the settings ask for besides the usual: a bookmark that was made with less
+    is not used.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Stream:
     incremental: bool = True
     partitions: Callable[[Any], Sequence[Mapping[str, str]]] | None = None
     formed: bool = False
+    scope: Callable[[Any], Sequence[str]] | None = None
 
     @property
     def by_day(self) -> bool:

@@ -13,6 +13,7 @@ credential, a response body or a value of the configuration.
     |- Rejected             7   this record cannot be written; the others can
     |- Uncertain            8   a write was sent and no answer came
     `- OutputError         10   standard output or a file cannot be written
+       `- ScratchError     10   a temporary file cannot be written
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class InventoryError(Exception):
         return self
 
     def __str__(self) -> str:
-        whole = f"{self.place}: {self.message}" if self.place else self.message
+        message = self.message.rstrip(".")
+        whole = f"{self.place}: {message}" if self.place else message
         return f"{whole}. {self.advice}" if self.advice else whole
 
 
@@ -114,6 +116,12 @@ class OutputError(InventoryError):
 
     exit_code = 10
     usual_advice = "Make room, or see why the reader ended, and run again"
+
+
+class ScratchError(OutputError):
+    """A temporary file cannot be written: one stream's trouble, others may need none."""
+
+    usual_advice = "Make room where temporary files go (TMPDIR), and run again"
 
 
 class Stopped(BaseException):

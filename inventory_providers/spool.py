@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import BufferedRandom
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from inventory_providers.errors import OutputError
+from inventory_providers.errors import ScratchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,9 @@ M = TypeVar("M")
 IN_MEMORY = 32 * 1024 * 1024
 
 
-def no_room(error: OSError) -> OutputError:
+def no_room(error: OSError) -> ScratchError:
     """What a temporary file that cannot be written means."""
-    return OutputError(f"the temporary file cannot be written: {error.strerror}", place="output")
+    return ScratchError(f"the temporary file cannot be written: {error.strerror}")
 
 
 class Scratch(BufferedRandom):
@@ -29,7 +29,7 @@ class Scratch(BufferedRandom):
     Closing it never fails: what could not be written by then is wanted by nobody.
 
     Raises:
-        OutputError: it cannot be made.
+        ScratchError: it cannot be made.
     """
 
     def __init__(self) -> None:

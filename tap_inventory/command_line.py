@@ -29,17 +29,33 @@ def _is_entry(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("tap_stream_id"), str)
+        and entry.get("stream") in (None, entry["tap_stream_id"])
         and isinstance(entry.get("schema"), dict)
+        and _is_properties(entry["schema"].get("properties", {}))
+        and _may_be_texts(entry.get("key_properties"))
         and isinstance(entry.get("metadata", []), list)
         and all(_is_metadata(one) for one in entry.get("metadata", []))
     )
 
 
+def _is_properties(properties: Any) -> bool:
+    return isinstance(properties, dict) and all(isinstance(p, dict) for p in properties.values())
+
+
+def _are_texts(words: Any) -> bool:
+    return isinstance(words, list) and all(isinstance(word, str) for word in words)
+
+
+def _may_be_texts(words: Any) -> bool:
+    return words is None or _are_texts(words)
+
+
 def _is_metadata(one: Any) -> bool:
     return (
         isinstance(one, dict)
-        and isinstance(one.get("breadcrumb"), list)
+        and _are_texts(one.get("breadcrumb"))
         and isinstance(one.get("metadata"), dict)
+        and _may_be_texts(one["metadata"].get("table-key-properties"))
     )
 
 

@@ -26,7 +26,7 @@ OVERLAP_MOST = 500
 TOLERANCE = timedelta(hours=1)
 
 # What a bookmark is made of; a part's name and the key of the rows stand beside it.
-MEMBERS = ("replication_key", "replication_key_value", "full_read_at", "overlap")
+MEMBERS = ("replication_key", "replication_key_value", "full_read_at", "overlap", "scope")
 
 ADVICE = "Repair the state, or remove that stream from it to read it anew"
 
@@ -50,7 +50,8 @@ def check(
     Raises:
         ConfigError: it is broken, from another tap, or ahead of the clock.
     """
-    latest = _Latest(now + ahead + AHEAD, now.date())
+    # A day can have been read when it is over.
+    latest = _Latest(now + ahead + AHEAD, (now - timedelta(days=1)).date())
     for stream, value in _bookmarks(state, known).items():
         name = f"bookmarks.{stream}"
         if not isinstance(value, dict) or not isinstance(value.get("partitions", []), list):
@@ -121,7 +122,7 @@ def _check_bookmark(name: str, value: dict[str, Any], latest: _Latest, *, by_day
         _check_moment(f"{name}.{key}", value[key], latest.moment)
     if "full_read_at" in value:
         _check_moment(f"{name}.full_read_at", value["full_read_at"], latest.moment)
-    for key in ("overlap", "key_properties"):
+    for key in ("overlap", "key_properties", "scope"):
         words = value.get(key, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise _wrong(f"{name}.{key}", "must be a list of texts")
@@ -170,6 +171,7 @@ class Bookmark:
                 state.pop(name, None)
         self._known = frozenset(state.get("overlap", ()))
         self._latest: list[tuple[datetime, str]] = []
+        self._scope: list[str] | None = None
 
     @property
     def since(self) -> datetime | None:
@@ -196,27 +198,31 @@ class Bookmark:
         return moment.date().isoformat() if self._by_day else times.rfc3339(moment)
 
     def fresh(
-        self,
-        lines: Sequence[bytes],
-        moments: Sequence[datetime | None],
-        versions: Sequence[bytes],
-        *,
-        repeat: bool,
+        self, lines: Sequence[bytes], moments: Sequence[datetime | None], *, repeat: bool
     ) -> list[bytes]:
-        """The lines to emit: with `repeat` all, else those that no earlier run delivered.
-
-        `versions` tell the versions of the rows apart.
-        """
+        """The lines to emit: with `repeat` all, else those that no earlier run delivered."""
         out = []
         floor = self._latest[0][0] if len(self._latest) > OVERLAP_MOST else None
-        for line, moment, version in zip(lines, moments, versions, strict=True):
+        for line, moment in zip(lines, moments, strict=True):
             recent = moment is not None and (floor is None or moment >= floor)
-            mark = _fingerprint(version) if recent or self._known else ""
+            mark = _fingerprint(line) if recent or self._known else ""
             if moment is not None and recent:
                 self._remember(moment, mark)
             if repeat or mark not in self._known:
                 out.append(line)
         return out
+
+    def forget(self) -> bool:
+        """Drop what earlier runs delivered from the state; says whether there was something."""
+        return self._state.pop("overlap", None) is not None
+
+    def widen(self, scope: Sequence[str]) -> bool:
+        """Note what the settings ask for besides the usual; says whether some of it is new."""
+        known = self._state.get("scope", [])
+        if not set(scope) ^ set(known):
+            return False
+        self._scope = sorted(scope)
+        return self.since is not None and bool(set(scope) - set(known))
 
     def _remember(self, moment: datetime, mark: str) -> None:
         if len(self._latest) <= OVERLAP_MOST:
@@ -226,6 +232,8 @@ class Bookmark:
 
     def finish(self, lookback: timedelta, *, full: bool, now: datetime) -> None:
         """The stream was read to its end."""
+        if self._scope is not None:
+            self._state["scope"] = self._scope
         if full or self.full_read_at is None:
             self._state["full_read_at"] = times.rfc3339(now.astimezone(UTC).replace(microsecond=0))
         self._state.pop("overlap", None)

@@ -16,12 +16,18 @@ from singer_sdk.singerlib.catalog import (
 
 from inventory_providers import schema_files
 from inventory_providers.contract import ReadRequest
-from inventory_providers.errors import ConfigError, Denied, InventoryError, OutputError
+from inventory_providers.errors import (
+    ConfigError,
+    Denied,
+    InventoryError,
+    OutputError,
+    ScratchError,
+)
 from inventory_providers.jsonio import loads
 from tap_inventory.state import Bookmark, is_due
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from inventory_providers import contract
     from tap_inventory.tap import TapInventory
@@ -67,12 +73,18 @@ class InventoryStream(Stream):
         """Take selection and replication method from a catalog; what it leaves out is as declared.
 
         Raises:
-            ConfigError: it asks for another replication key, or a method that there is not.
+            ConfigError: it asks for another key, or a method that there is not.
         """
         declared = self.declared.replication_key
         super().apply_catalog(catalog)
         self.primary_keys = self.primary_keys or list(self.declared.primary_key)
-        if self.replication_key not in {None, declared}:
+        if not self.declared.formed and set(self.primary_keys) != set(self.declared.primary_key):
+            raise ConfigError(
+                f"{self.name} has the key {', '.join(self.declared.primary_key)}; it cannot have "
+                "another",
+                place="catalog",
+            )
+        if self.replication_key not in (None, declared):
             raise ConfigError(
                 f"{self.name} cannot be read by {self.replication_key}; its replication key is "
                 f"{declared or 'none'}",
@@ -90,6 +102,10 @@ class InventoryStream(Stream):
 
     def get_replication_key_signpost(self, context: Any = None) -> None:  # noqa: ARG002
         """None: the rooms cap their bookmarks by the provider's clock, which the SDK cannot see."""
+        return
+
+    def get_batch_config(self, config: Any) -> None:  # noqa: ARG002
+        """None: rows are RECORD messages, whatever `batch_config` says."""
         return
 
     def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
@@ -132,7 +148,7 @@ class InventoryStream(Stream):
         """Whether it was read to its end."""
         error = self._failure(part)
         if error is not None:
-            self._tap.note_failure(self.room, error)
+            self._tap.note_failure(self.room, self._place(part), error)
         self._tap.message_writer.flush()
         self._write_state_message()
         return error is None
@@ -146,6 +162,8 @@ class InventoryStream(Stream):
             )
         try:
             self._read(part)
+        except ScratchError as error:
+            return error.at(self._place(part))
         except OutputError:
             # Nothing may follow: a STATE would speak of rows that never arrived.
             raise
@@ -160,11 +178,24 @@ class InventoryStream(Stream):
         with self.get_record_counter() as counter, self.get_sync_timer():
             bookmark = self._bookmark(part)
             if bookmark is None:
-                request = ReadRequest(limit=self.ABORT_AT_RECORD_COUNT, partition=part or {})
+                self._forget(part)
+                # Elsewhere a full table is the whole stock; of days there is no whole.
+                start = self._tap.start_date if self.declared.by_day else None
+                limit = self.ABORT_AT_RECORD_COUNT
+                request = ReadRequest(
+                    start=start, limit=limit, partition=part or {}, key=self._known_key
+                )
                 for page in self._pages(request):
                     counter.increment(self._emit(page.lines))
             else:
                 self._read_changes(bookmark, part, counter.increment)
+
+    def _forget(self, part: dict[str, Any] | None) -> None:
+        """A full table overtakes what the last incremental run delivered."""
+        state = self.get_context_state(part)
+        if self.ABORT_AT_RECORD_COUNT is None and state.pop("overlap", None):
+            self.state_manager.is_flushed = False
+            self._write_state_message()
 
     def _bookmark(self, part: dict[str, Any] | None) -> Bookmark | None:
         incremental = self.replication_method == REPLICATION_INCREMENTAL
@@ -178,18 +209,19 @@ class InventoryStream(Stream):
     ) -> None:
         now = self._tap.environment.clock.now()
         full = self.declared.full_refresh and is_due(bookmark, self._days, now)
+        full |= bookmark.widen(self._scope)
         request = ReadRequest(
             since=bookmark.since,
             start=self._tap.start_date,
             lookback=self._lookback,
             full=full,
             partition=part or {},
+            key=self._known_key,
         )
         self.logger.info("%s: reading %s", self._place(part), _described(request))
         rows = 0
         for page in self._pages(request):
-            fresh = bookmark.fresh(page.lines, page.times, page.marks or page.lines, repeat=full)
-            emitted = self._emit(fresh)
+            emitted = self._emit(self._fresh(bookmark, page, repeat=full))
             count(emitted)
             moved = bookmark.advance(page.bookmark)
             self.state_manager.is_flushed &= not moved
@@ -199,6 +231,22 @@ class InventoryStream(Stream):
                 self._write_state_message()
         bookmark.finish(self._lookback, full=full, now=now)
         self.state_manager.is_flushed = False
+
+    def _fresh(self, bookmark: Bookmark, page: contract.Page, *, repeat: bool) -> Sequence[bytes]:
+        """What of a page no earlier run has delivered, as far as its rows tell."""
+        if not page.times:
+            return page.lines
+        fresh = bookmark.fresh(page.lines, page.times, repeat=repeat)
+        if fresh and bookmark.forget():
+            # Should this run be cut off: what was delivered before is then not the latest.
+            self.state_manager.is_flushed = False
+            self._write_state_message()
+        return fresh
+
+    @property
+    def _scope(self) -> Sequence[str]:
+        scope = self.declared.scope
+        return () if scope is None else scope(self._tap.settings.providers[self.room])
 
     @property
     def _lookback(self) -> timedelta:
@@ -240,8 +288,21 @@ class InventoryStream(Stream):
         entry = self._singer_catalog_entry
         entry.schema = Schema.from_dict(schema)
         assert self._tap.mapper is not None
-        self._tap.mapper.register_raw_streams_from_catalog(Catalog({self.name: entry}))
+        try:
+            self._tap.mapper.register_raw_streams_from_catalog(Catalog({self.name: entry}))
+        except Exception as error:  # noqa: BLE001 - the SDK has no common class for a wrong map
+            raise ConfigError(
+                f"stream_maps cannot be applied to the key of the rows ({type(error).__name__})",
+                place=self.name,
+                advice=f"Correct stream_maps.{self.name}",
+            ) from None
         self._stream_maps = None
+
+    @property
+    def _known_key(self) -> tuple[str, ...]:
+        if not self.declared.formed:
+            return ()
+        return tuple(self.get_context_state(None).get("key_properties", ()))
 
     def _note_key(self, key: tuple[str, ...]) -> None:
         state = self.get_context_state(None)
@@ -269,8 +330,20 @@ class InventoryStream(Stream):
             self.state_manager.is_flushed &= not chosen
         else:
             for line in chosen:
-                self._write_record_message(loads(line))
+                self._write_mapped(loads(line))
         return len(chosen)
+
+    def _write_mapped(self, record: dict[str, Any]) -> None:
+        try:
+            self._write_record_message(record)
+        except InventoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an expression of the user's can raise anything
+            raise ConfigError(
+                f"stream_maps cannot be applied to a record ({type(error).__name__})",
+                place=self.name,
+                advice=f"Correct stream_maps.{self.name}",
+            ) from None
 
     @property
     def _is_plain(self) -> bool:

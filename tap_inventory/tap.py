@@ -11,7 +11,7 @@ from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from inventory_providers import config, registry, settings
+from inventory_providers import config, registry, schema_files, settings
 from inventory_providers.command import SIGNALS
 from inventory_providers.environment import DISTRIBUTION, Environment
 from inventory_providers.errors import ConfigError, Denied, InventoryError
@@ -68,7 +68,18 @@ def completed(catalog: dict[str, Any]) -> dict[str, Any]:
         if not entry.get("key_properties") and entry["tap_stream_id"] in known:
             declared = list(known[entry["tap_stream_id"]].primary_key)
             entry["key_properties"] = root.get("table-key-properties") or declared
+        if entry["tap_stream_id"] in known:
+            entry["schema"] = _with_keys(entry["schema"], entry["tap_stream_id"], entry)
     return catalog | {"streams": entries}
+
+
+def _with_keys(schema: dict[str, Any], name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """A catalog's schema with the properties without which a record is none, or with all."""
+    published = schema_files.published(name)
+    properties = schema.get("properties") or published["properties"]
+    missing = [key for key in entry["key_properties"] if key not in properties]
+    keys = {key: published["properties"][key] for key in missing if key in published["properties"]}
+    return schema | {"properties": keys | properties}
 
 
 class TapInventory(Tap):
@@ -91,13 +102,28 @@ class TapInventory(Tap):
     ]
 
     def __init__(self, *, environment: Environment | None = None, **kwargs: Any) -> None:
-        self._failures: list[InventoryError] = []
+        self._failures: list[tuple[str, InventoryError]] = []
         self._denied: dict[str, Denied] = {}
         self._sessions: dict[str, Session] = {}
         self.environment = environment or Environment()
         if isinstance(kwargs.get("catalog"), dict):
             kwargs["catalog"] = completed(kwargs["catalog"])
         super().__init__(**kwargs)
+        self._check_selection()
+
+    def _check_selection(self) -> None:
+        """One catalog may serve several configurations; what nobody has is a mistake.
+
+        Raises:
+            ConfigError: a stream is selected that this tap does not have.
+        """
+        known = registry.streams()
+        for name, entry in (self.input_catalog or {}).items():
+            if name in self.streams or not entry.metadata.resolve_selection()[()]:
+                continue
+            if name not in known:
+                raise ConfigError(f"{name} is selected and is not a stream here", place="catalog")
+            LOG.warning("catalog: %s is selected, but its provider is not configured", name)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
         """Check the configuration with our own models: the SDK's messages print values.
@@ -110,6 +136,10 @@ class TapInventory(Tap):
         self.append_builtin_config(builtin)
         known = {*builtin["properties"], "start_date", "user_agent"}
         self.settings = config.load(dict(self._config), known=known)
+        if not isinstance(self._config.get("emit_activate_version_messages", False), bool):
+            raise ConfigError(
+                "emit_activate_version_messages must be true or false", place="configuration"
+            )
         agent = self.settings.user_agent
         if agent is not None:
             self.environment = replace(self.environment, user_agent=agent)
@@ -162,10 +192,13 @@ class TapInventory(Tap):
         state.check(raw, registry.streams(), self.environment.clock.now(), parts, ahead)
         super().load_state(raw)
 
-    def note_failure(self, room: str, error: InventoryError) -> None:
+    def note_failure(self, room: str, stream: str, error: InventoryError) -> None:
         """A stream failed; the others go on, and the run ends with this error."""
-        LOG.error("%s", error)
-        self._failures.append(error)
+        if error.place == stream:
+            LOG.error("%s", error)
+        else:
+            LOG.error("%s: %s", stream, error)
+        self._failures.append((stream, error))
         if isinstance(error, Denied) and not error.partly:
             self._denied.setdefault(room, error)
 
@@ -186,10 +219,10 @@ class TapInventory(Tap):
     def _raise_failures(self) -> None:
         if not self._failures:
             return
-        first, *others = self._failures
+        (_, first), *others = self._failures
         if others:
-            names = ", ".join(error.place or "a stream" for error in others)
-            first.message += f" (failed too: {names})"
+            names = ", ".join(stream for stream, _ in others)
+            first.message = f"{first.message.rstrip('.')} (failed too: {names})"
         raise first
 
     def test_connections(self) -> None:

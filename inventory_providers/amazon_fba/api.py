@@ -58,6 +58,8 @@ MOST_RESTARTS = 3
 # The provider's 18 months, with some days to spare.
 OLDEST = timedelta(days=540)
 PAGE_OF_RECORDS = 500
+# More pages in a row than this without a new SKU are no walk any more.
+MOST_IDLE_PAGES = 1000
 
 Pairs = list[tuple[str, str]]
 
@@ -420,6 +422,7 @@ class _Kept:
     unknown: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     pages: int = 0
+    idle: int = 0
     twins: int = 0
     unlike: int = 0
     nameless: int = 0
@@ -428,6 +431,7 @@ class _Kept:
     def take(self, found: Found, rows: Sequence[Any]) -> None:
         """Keep the rows of a page."""
         self.pages += 1
+        known = len(self.spool)
         for raw in rows:
             key = wire.key_of(raw)
             if key is None:
@@ -437,6 +441,7 @@ class _Kept:
                 row = wire.to_row(raw, found.place)
                 self.unknown |= row.unknown
                 self._put(key, row)
+        self.idle = 0 if len(self.spool) > known else self.idle + 1
 
     def _put(self, key: str, row: wire.Row) -> None:
         label = hash(row.label)
@@ -447,9 +452,9 @@ class _Kept:
 
     @staticmethod
     def page(lines: list[bytes], began: datetime) -> Page:
-        """These rows as they are emitted; they are told apart without the time of the read."""
+        """These rows as they are emitted."""
         synced_at = b',"synced_at":"' + times.rfc3339(began).encode() + b'"}'
-        return Page([line[:-1] + synced_at for line in lines], [began] * len(lines), marks=lines)
+        return Page([line[:-1] + synced_at for line in lines])
 
 
 class _Walk:
@@ -504,6 +509,8 @@ class _Walk:
             found = self._session.ask(question)
             self._began = self._began or _began(self._now, found)
             kept.take(found, found.rows)
+            if kept.idle > MOST_IDLE_PAGES:
+                raise Malformed(f"{kept.idle} pages in a row have no new SKU", place=question.place)
             self._session.report_unknown(kept.unknown)
             if found.token is None:
                 return

@@ -42,7 +42,7 @@ LWA_NAMES = _LwaNames(NAME, CREDENTIALS)
 LWA_PASSING = frozenset({"server_error", "temporarily_unavailable"})
 LWA_ADVICE = {
     "invalid_client": (
-        f"Check {NAME}.client_id and {NAME}.client_secret: the secret must be rotated every 180 "
+        f"Check {NAME}.client_id and {NAME}.client_secret; the secret must be rotated every 180 "
         "days, and an old one is refused"
     ),
     "invalid_grant": (

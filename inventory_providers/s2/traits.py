@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from inventory_providers.s2.sandbox import MESSAGE, OVERVIEW
+from inventory_providers.s2.sandbox import EMAIL, MESSAGE, OVERVIEW, PASSWORD
 from inventory_providers.s2.shelf import ITEMS, PRODUCTS, WAREHOUSES
 from inventory_providers.sandbox.traits import Shape, Traits
 
@@ -86,12 +86,12 @@ TRAITS = Traits(
         ),
     },
     not_applicable={
-        "T08": (
-            "With an access token there is nothing to sign in with again, and neither requests nor "
-            "answers have an id."
-        ),
         "T23": "The whole inventory comes in one answer, so there is no page token.",
         "T24": "The whole inventory comes in one answer, so there is no page token.",
     },
+    # With an access token there is nothing to sign in with again.
+    session={"access_token": None, "email": EMAIL, "password": PASSWORD},
+    session_lost=json.dumps({"message": "Unauthorized"}).encode(),
+    session_status=401,
     large=("size", 500_000),
 )

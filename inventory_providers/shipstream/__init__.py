@@ -30,6 +30,7 @@ PROVIDER = Provider(
             replication_key="synced_at",
             read=api.read_inventory,
             full_refresh=True,
+            scope=api.scope,
         ),
         Stream(
             name=wire.DETAILED,

@@ -45,6 +45,9 @@ PATIENCE = 10.0
 # 409 says that too many requests are under way, perhaps another tool's.
 BUSY = PASSING | {409}
 PAGE_OF_RECORDS = 500
+MOST_AHEAD = timedelta(minutes=30)
+# For a connection test: the lists of SKUs cannot be cut, but asked for one that there is not.
+NOBODY = ["-"]
 MOST_LOTS = 100
 WALKS_BY_PAGE = 3
 # Of one walk over the lots: a provider that never comes to an end is left.
@@ -108,6 +111,8 @@ class ShipStream(Session):
         Raises:
             Denied: user name and key are refused.
         """
+        # A refusal is now one of the credentials, whatever was answered before.
+        self._is_let_in = False
         params = [self.settings.username, self.settings.password.get_secret_value()]
         call = replace(self._request("login", params), signed=False)
         self._session = self._door.json(call, self._opened(call))
@@ -147,7 +152,7 @@ class ShipStream(Session):
             raise Malformed("the id is another request's: not the answer to ours", place=NAME)
         if "result" not in document:
             raise Malformed("result is missing in the answer", place=NAME)
-        self._is_let_in |= call.signed
+        self._is_let_in = True
         return document["result"]
 
     def _refusal(self, error: Any) -> Exception:
@@ -220,7 +225,8 @@ def _began(answer: Answer, asked: datetime) -> datetime:
     """
     told = answer.date()
     began = asked if told is None else told - timedelta(seconds=answer.elapsed)
-    return began.replace(microsecond=0)
+    # A bookmark ahead of our clock would be refused by the next run; an earlier one only repeats.
+    return min(began, asked + MOST_AHEAD).replace(microsecond=0)
 
 
 def _error_in(body: bytes) -> Any:
@@ -251,7 +257,8 @@ def read_inventory(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
     With a bookmark, those updated since. All rows of a run have the time of its first request.
     """
     if request.limit is not None:
-        yield _connected(session)
+        session.call(LIST, [NOBODY])
+        yield Page([])
         return
     since = _updated_since(request)
     began = yield from _list(session, [None, None, since], wire.ALL_WAREHOUSES, None)
@@ -265,11 +272,12 @@ def read_inventory(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
 def read_detailed(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
     """Every SKU with its levels in each warehouse; with a bookmark, those updated since."""
     if request.limit is not None:
-        yield _connected(session)
+        session.call(DETAILED, [NOBODY])
+        yield Page([])
         return
     with Scratch() as file:
         listed = session.stored(DETAILED, [None, _updated_since(request)], file)
-        yield from _pages(listed.rows, wire.detailed(listed.began), listed.began, wire.DETAILED)
+        yield from _pages(listed.rows, wire.detailed(listed.began), wire.DETAILED)
     yield Page([], bookmark=listed.began)
 
 
@@ -279,35 +287,33 @@ def _list(
     with Scratch() as file:
         listed = session.stored(LIST, arguments, file)
         at = began or listed.began
-        yield from _pages(listed.rows, wire.inventory(warehouse, at), at, wire.INVENTORY)
+        yield from _pages(listed.rows, wire.inventory(warehouse, at), wire.INVENTORY)
     return at
 
 
-def _pages(rows: Rows, reader: Reader[Row], at: datetime, name: str) -> Iterator[Page]:
+def _pages(rows: Rows, reader: Reader[Row], name: str) -> Iterator[Page]:
     page: list[Row] = []
     for row in each_once(rows, reader, name=name):
         page.append(row)
         if len(page) == PAGE_OF_RECORDS:
-            yield _page(page, at)
+            yield _page(page)
             page = []
-    yield _page(page, at)
+    yield _page(page)
 
 
-def _page(rows: list[Row], at: datetime) -> Page:
-    lines, marks = [row.line for row in rows], [row.mark for row in rows]
-    return Page(lines, [at] * len(rows), marks=marks)
+def _page(rows: list[Row]) -> Page:
+    return Page([row.line for row in rows])
+
+
+def scope(settings: ShipStreamSettings) -> list[str]:
+    """The warehouses with rows of their own: of a new one everything is to be read once."""
+    return [f"warehouse {one}" for one in settings.warehouse_ids]
 
 
 def _updated_since(request: ReadRequest) -> str | None:
     """The bound in the documented form, `2008-07-01T22:38:07+00:00`; None asks for everything."""
     bound = request.lower_bound
     return None if bound is None else bound.replace(microsecond=0).isoformat()
-
-
-def _connected(session: ShipStream) -> Page:
-    """Enough for a connection test: the lists of SKUs cannot be cut."""
-    session.call(WAREHOUSES, [])
-    return Page([])
 
 
 def _check_warehouses(session: ShipStream) -> None:

@@ -141,11 +141,10 @@ class LotRecord(_Part):
 
 
 class Row(NamedTuple):
-    """One row as it will be emitted; `mark` is the line without the time of the read."""
+    """One row as it will be emitted."""
 
     key: tuple[str, ...]
     line: bytes
-    mark: bytes
 
 
 def inventory(warehouse: str, synced_at: datetime) -> Reader[Row]:
@@ -190,8 +189,8 @@ def _renamed(raw: Any) -> Any:
 
 def _row(key: tuple[str, ...], record: Record, synced_at: datetime) -> Row:
     del record["synced_at"]
-    mark = encode(record)
-    return Row(key, mark[:-1] + b',"synced_at":"' + rfc3339(synced_at).encode() + b'"}', mark)
+    line = encode(record)[:-1]
+    return Row(key, line + b',"synced_at":"' + rfc3339(synced_at).encode() + b'"}')
 
 
 class Lots:

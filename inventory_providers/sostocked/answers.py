@@ -34,6 +34,7 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 LISTS = ("data", "rows", "items", "inventories", "logs")
 LINKS = ("url", "link", "file", "download_url", "data")
+FAILED = frozenset({"error", "fail", "failed", "failure"})
 
 
 class Link(NamedTuple):
@@ -108,16 +109,26 @@ class Answers:
             self._must_be_good(document)
             if (found := _in_object(document)) is not None:
                 return found
-        raise Malformed(f"the answer is not one that is known: {_shape(document)}")
+        raise Malformed(f"the answer is not one that is known{self._words(_shape(document))}")
 
     def _must_be_good(self, document: Mapping[str, Any]) -> None:
         """HTTP 200 is not yet a success: a `code` means what the HTTP status of its number does."""
         code = document.get("code", 200)
         if str(code) == "200":
+            self._must_not_complain(document)
             return
         words = self._words(document.get("message"))
         number = int(code) if re.fullmatch(r"[1-9]\d\d", str(code)) else 0
-        raise _refusal(number, words) or _failure(number, f"code {one_line(code)}{words}")
+        raise _refusal(number, words) or _failure(number, f"code{self._words(code)}{words}")
+
+    def _must_not_complain(self, document: Mapping[str, Any]) -> None:
+        """Rows beside an error are not all rows, and none of them is no empty view."""
+        said = [key for key in ("error", "errors") if document.get(key)]
+        said += ["success"] if document.get("success") is False else []
+        said += ["status"] if str(document.get("status")).lower() in FAILED else []
+        if said:
+            words = self._words(_complaint(document))
+            raise Malformed(f"the export failed, say its {' and '.join(said)}{words}")
 
 
 def _failure(number: int, told: str) -> Exception:
@@ -170,8 +181,10 @@ def _message(body: bytes) -> Any:
         document = loads(body)
     except NotJson:
         return None
-    if not isinstance(document, dict):
-        return None
+    return _complaint(document) if isinstance(document, dict) else None
+
+
+def _complaint(document: Mapping[str, Any]) -> Any:
     return next((document[key] for key in ("message", "error", "errors") if key in document), None)
 
 
@@ -184,11 +197,12 @@ def _is_rows(value: Any) -> bool:
 
 def _in_object(document: dict[str, Any]) -> Found | None:
     lists = [key for key in LISTS if _is_rows(document.get(key))]
-    if len(lists) == 1:
+    links = [document[key] for key in LINKS if _is_url(document.get(key))]
+    # Of an empty list beside a link nobody can say which of them is the answer.
+    if len(lists) == 1 and not (links and not document[lists[0]]):
         total, pages = (_count(document, key) for key in ("total", "total_pages"))
         return _table(document[lists[0]], total, pages)
-    links = [document[key] for key in LINKS if _is_url(document.get(key))]
-    if len(set(links)) == 1:
+    if len(set(links)) == 1 and not lists:
         return Link(links[0])
     return None if lists or links else _job(document)
 

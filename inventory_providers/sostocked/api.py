@@ -250,7 +250,7 @@ def read_warehouse_inventory(session: SoStocked, request: ReadRequest) -> Iterat
 
 
 def _read_now(session: SoStocked, request: ReadRequest, kind: Kind) -> Iterator[Page]:
-    export = _Export(session, kind)
+    export = _Export(session, kind, request)
     if request.limit is not None:
         yield export.first_rows(request.limit)
         return
@@ -262,29 +262,32 @@ def _read_now(session: SoStocked, request: ReadRequest, kind: Kind) -> Iterator[
 def read_snapshots(session: SoStocked, request: ReadRequest) -> Iterator[Page]:
     """The days after the bookmark up to yesterday, in order ("Inventory Snapshot").
 
-    The bookmark moves to a day when that day is complete; one that fails ends the read there. The
-    newest day may be empty because it is not over where the provider is: it is asked for again.
+    The bookmark moves to a day when that day is complete; one that fails ends the read there. A day
+    without rows may not be over where the provider is, or not be ready: it is asked for again,
+    until a later one has rows.
     """
-    export = _Export(session, SNAPSHOTS)
+    export = _Export(session, SNAPSHOTS, request)
     if request.limit is not None:
         yield export.first_rows(request.limit, _yesterday(session))
         return
     days = _days(session, request)
     with export.reporting():
         for day in days:
-            yield from _one_day(export, day, is_newest=day == days[-1])
+            is_first = request.since is None and day == days[0]
+            yield from _one_day(export, day, is_first=is_first)
 
 
-def _one_day(export: _Export, day: date, *, is_newest: bool) -> Iterator[Page]:
+def _one_day(export: _Export, day: date, *, is_first: bool) -> Iterator[Page]:
     with Spool[Mark]() as spool:
         walk = export.walk(spool, day)
-        if walk.is_empty and is_newest:
-            LOG.info("%s: no rows yet for %s; it is asked for again", SNAPSHOTS.stream, day)
-            return
         if walk.is_empty:
-            LOG.warning("%s: %s has no rows; going on to the next day", SNAPSHOTS.stream, day)
-        else:
-            yield from export.pages(walk, day)
+            told = "%s: %s has no rows; it is asked for again until a later day has some"
+            LOG.warning(told, SNAPSHOTS.stream, day)
+            if is_first:
+                # Without a bookmark the next run would begin with a later day.
+                yield Page([], [], _midnight(day - ONE_DAY))
+            return
+        yield from export.pages(walk, day)
         yield Page([], [], _midnight(day))
 
 
@@ -314,17 +317,18 @@ def _days(session: SoStocked, request: ReadRequest) -> Sequence[date]:
 
 
 class _Export:
-    """The exports of one stream in one run. The key that they need only ever grows longer.
+    """The exports of one stream in one run. The key only ever grows longer, also over several runs.
 
     A day whose rows need a longer key than those before gets a new `Form`: to keep all days back
     until the last one is read would cost every day where only one cannot be had.
     """
 
-    def __init__(self, session: SoStocked, kind: Kind) -> None:
+    def __init__(self, session: SoStocked, kind: Kind, request: ReadRequest) -> None:
         self._session, self._kind = session, kind
         self._columns: set[str] = set()
         self._extras: dict[str, None] = {}
-        self._longer = 0
+        # A target has made its table for the key of the last run.
+        self._longer = sum(name in request.key for name in EXTENSIONS)
         self._form: Form | None = None
         self._odd: Counter[str] = Counter()
         self._dropped = 0

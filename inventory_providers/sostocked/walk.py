@@ -171,10 +171,19 @@ class Walk:
         self._keep(sheet, seen, is_repeated=is_repeated)
         if is_repeated:
             self._say_repeated(page)
-            seen.is_whole = seen.pages == 1
+            seen.is_whole = seen.pages == 1 and not self._is_cut(seen)
             return True
         seen.add(sheet, prints)
         return sheet.pages is not None and page >= sheet.pages
+
+    def _is_cut(self, seen: _Seen) -> bool:
+        """Whether the only page may have ended where we asked it to."""
+        if seen.largest != self._per_page:
+            return False
+        if seen.number:
+            raise Malformed("the first rows come whatever page is asked for")
+        self._per_page -= OTHER_BORDERS
+        return True
 
     def _keep(self, sheet: Sheet, seen: _Seen, *, is_repeated: bool) -> None:
         here: dict[str, int] = {}
@@ -214,6 +223,9 @@ class Walk:
     def _is_united(self, seen: _Seen, last: _Seen) -> bool:
         """Whether all walks together have every row, though none alone proves it."""
         found = len(self._spool)
+        # One that went would make up for one that was missed, unless both walks saw as many.
+        if (seen.rows, seen.totals) != (last.rows, last.totals):
+            return False
         if seen.has_totals and seen.total is None:
             return False
         is_settled = not seen.brought or seen.number == MOST_WALKS - 1
@@ -233,10 +245,14 @@ def _fingerprints(sheet: Sheet) -> set[bytes]:
     Of more than one row also without the quantities: a server that ignores the page number gives
     the same rows again, and one of them may have been sold meanwhile.
     """
-    kinds = [b"".join(sorted(row.line for row in sheet.rows))]
+    kinds = [b"".join(sorted(_hash(row.line) for row in sheet.rows))]
     if len(sheet.rows) > 1:
         kinds.append("\n".join(sorted(row.identity for row in sheet.rows)).encode())
-    return {hashlib.blake2b(kind, digest_size=16).digest() for kind in kinds}
+    return {_hash(kind) for kind in kinds}
+
+
+def _hash(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def _proves(seen: _Seen, last: _Seen | None) -> bool:

@@ -16,6 +16,7 @@ CODES = {
     "Rejected": 7,
     "Uncertain": 8,
     "OutputError": 10,
+    "ScratchError": 10,
 }
 
 
@@ -43,6 +44,20 @@ def test_the_place_is_filled_in_once() -> None:
     assert str(error) == "no rows"
     assert str(error.at("a_stream")) == "a_stream: no rows"
     assert str(error.at("another")) == "a_stream: no rows"
+
+
+@pytest.mark.parametrize("advice", ["", "Do this"])
+@pytest.mark.parametrize("place", [None, "a_stream"])
+def test_no_message_has_two_full_stops(advice: str, place: str | None) -> None:
+    one, two = (errors.Malformed(text, place=place, advice=advice) for text in ("no", "no."))
+    assert str(one) == str(two)
+    assert ".." not in str(two)
+
+
+def test_a_temporary_file_is_told_apart_from_standard_output() -> None:
+    assert issubclass(errors.ScratchError, errors.OutputError)
+    assert "TMPDIR" in str(errors.ScratchError("full"))
+    assert "TMPDIR" not in str(errors.OutputError("full"))
 
 
 @pytest.mark.parametrize("name", ["ConfigError", "Malformed", "Unavailable", "Uncertain"])

@@ -6,7 +6,7 @@ import gzip
 import logging
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ from inventory_providers.errors import (
     Denied,
     InventoryError,
     Malformed,
-    OutputError,
     Rejected,
+    ScratchError,
     Unavailable,
     Uncertain,
 )
@@ -708,7 +708,7 @@ def test_a_file_may_be_larger_than_memory_and_has_a_limit_of_its_own(file: IO[by
 
 
 @pytest.mark.parametrize("size", [100, 5_000, 200_000])
-def test_a_full_disk_is_an_output_error_and_no_fault_of_the_provider(size: int) -> None:
+def test_a_full_disk_is_an_error_of_ours_and_no_fault_of_the_provider(size: int) -> None:
     says = Says(body=document({"rows": ["x" * size]}))
 
     def read(it: Door) -> Any:
@@ -716,7 +716,7 @@ def test_a_full_disk_is_an_output_error_and_no_fault_of_the_provider(size: int) 
             return stored(it, scratch)
 
     with Shop(says) as shop, door(shop) as it:
-        with small_disk(50), pytest.raises(OutputError, match="temporary file") as caught:
+        with small_disk(50), pytest.raises(ScratchError, match="temporary file") as caught:
             read(it)
         assert len(shop.asked) == 1
     assert caught.value.exit_code == 10

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_providers.errors import OutputError
+from inventory_providers.errors import ScratchError
 from inventory_providers.spool import Scratch, Spool
 from tests.inventory_providers.fakes import small_disk
 
@@ -81,7 +81,11 @@ def test_a_full_disk_is_said_wherever_it_is_found_out(size: int) -> None:
             spool.put(str(number), b"x" * size, number)
         return list(spool)
 
-    with small_disk(1_000), pytest.raises(OutputError, match="temporary file"), Spool[int](0) as it:
+    with (
+        small_disk(1_000),
+        pytest.raises(ScratchError, match="temporary file"),
+        Spool[int](0) as it,
+    ):
         fill(it)
 
 
@@ -101,7 +105,7 @@ def test_a_scratch_file_that_cannot_be_made_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(OutputError, match="temporary file"):
+    with pytest.raises(ScratchError, match="temporary file"):
         Scratch()
 
 

@@ -188,6 +188,24 @@ def test_the_configuration_from_the_environment(
         {"streams": [{"tap_stream_id": STREAM, "schema": []}]},
         {"streams": [{"tap_stream_id": STREAM, "schema": {}, "metadata": 5}]},
         {"streams": [{"tap_stream_id": STREAM, "schema": {}, "metadata": [{"breadcrumb": 5}]}]},
+        *(
+            {"streams": [{"tap_stream_id": STREAM, "schema": {}, **more}]}
+            for more in (
+                {"stream": "another"},
+                {"stream": [STREAM]},
+                {"key_properties": "dn_sku_id"},
+                {"key_properties": [5]},
+                {"key_properties": {}},
+                {"key_properties": ["supplier"]},
+                {"schema": {"properties": []}},
+                {"schema": {"properties": {"dn_sku_id": 5}}},
+                {"metadata": [{"breadcrumb": [5], "metadata": {}}]},
+                {"metadata": [{"breadcrumb": [["x"]], "metadata": {}}]},
+                {"metadata": [{"breadcrumb": [], "metadata": {"table-key-properties": 5}}]},
+                {"metadata": [{"breadcrumb": [], "metadata": {"table-key-properties": [[]]}}]},
+            )
+        ),
+        {"streams": [{"tap_stream_id": "gone_stream", "schema": {}}]},
     ],
     ids=str,
 )

@@ -111,11 +111,12 @@ def test_a_day_that_fails_is_where_the_next_run_goes_on(house: House) -> None:
         None,
         20260201,
         ["2026-02-01"],
+        "2026-03-01",
         "2026-03-02",
         "2099-01-01",
     ],
 )
-def test_what_is_no_day_or_in_the_future_is_refused_before_anything_is_asked(
+def test_what_is_no_day_or_is_not_over_is_refused_before_anything_is_asked(
     house: House, value: Any
 ) -> None:
     with pytest.raises(ConfigError, match=rf"bookmarks\.{DAYS}\.replication_key_value") as caught:
@@ -124,8 +125,8 @@ def test_what_is_no_day_or_in_the_future_is_refused_before_anything_is_asked(
     assert house.asked == []
 
 
-@pytest.mark.parametrize("value", ["2026-03-01", "2026-02-28", "1999-12-31"])
-def test_any_day_up_to_today_is_taken(house: House, value: str) -> None:
+@pytest.mark.parametrize("value", ["2026-02-28", "2026-02-27", "1999-12-31"])
+def test_any_day_that_is_over_is_taken(house: House, value: str) -> None:
     house.run(state=since(value))
     assert house.asked[0].since == midnight(date.fromisoformat(value))
 

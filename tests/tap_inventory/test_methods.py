@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import contextlib
+import copy
+import hashlib
+import io
+import json
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import getitem
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import BaseModel
 
-from inventory_providers.errors import ConfigError, Denied, Malformed, Unavailable
+from inventory_providers.contract import Form
+from inventory_providers.errors import (
+    ConfigError,
+    Denied,
+    Malformed,
+    OutputError,
+    ScratchError,
+    Stopped,
+    Unavailable,
+)
 from inventory_providers.times import rfc3339
+from tap_inventory import command_line
+from tap_inventory.tap import LOG
+from tap_inventory.writer import BUFFER
 from tests.tap_inventory.house import (
     CONFIG,
     ROOM,
@@ -25,6 +46,9 @@ from tests.tap_inventory.house import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from inventory_providers.contract import Page
     from tests.tap_inventory.house import House
 
@@ -125,11 +149,91 @@ def test_a_catalog_without_keys_and_methods_is_read_as_declared(house: House) ->
 
 
 def test_a_key_may_stand_in_the_metadata(house: House) -> None:
+    house.declare(declared(FIRST, Row, "sku", KEY, replication_key=KEY))
     chosen = catalog(house)
     chosen["streams"][0].pop("key_properties")
-    metadata(chosen, FIRST)["table-key-properties"] = ["sku", KEY]
+    metadata(chosen, FIRST)["table-key-properties"] = [KEY, "sku"]
     (schema,) = of_kind(house.run(catalog=chosen), "SCHEMA")
-    assert schema["key_properties"] == ["sku", KEY]
+    assert schema["key_properties"] == [KEY, "sku"]
+
+
+@pytest.mark.parametrize("place", ["entry", "metadata"])
+@pytest.mark.parametrize("key", [[KEY], ["sku", KEY], ["none"]])
+def test_another_key_is_a_wrong_catalog(house: House, place: str, key: list[str]) -> None:
+    chosen = catalog(house)
+    if place == "entry":
+        chosen["streams"][0]["key_properties"] = key
+    else:
+        del chosen["streams"][0]["key_properties"]
+        metadata(chosen, FIRST)["table-key-properties"] = key
+    with pytest.raises(ConfigError, match=f"{FIRST} has the key sku"):
+        house.run(catalog=chosen)
+    assert house.asked == []
+
+
+def _places(node: Any, *way: Any) -> Iterator[tuple[Any, ...]]:
+    yield way
+    steps = node if isinstance(node, dict) else range(len(node) if isinstance(node, list) else 0)
+    for step in steps:
+        yield from _places(node[step], *way, step)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [[]], {"x": 5}], ids=str)
+def test_whatever_stands_in_a_catalog_it_is_obeyed_or_refused(
+    house: House, tmp_path: Path, wrong: Any
+) -> None:
+    path = tmp_path / "catalog.json"
+    discovered = catalog(house)
+    for *way, last in list(_places(discovered))[1:]:
+        chosen = copy.deepcopy(discovered)
+        reduce(getitem, way, chosen)[last] = wrong
+        path.write_text(json.dumps(chosen))
+        with contextlib.suppress(ConfigError):
+            house.run(catalog=command_line._catalog(str(path)))
+
+
+@pytest.mark.parametrize("key", [[KEY], {"x": KEY}])
+def test_a_replication_key_that_is_no_text_is_a_wrong_catalog(house: House, key: Any) -> None:
+    chosen = catalog(house)
+    chosen["streams"][0]["replication_key"] = key
+    with pytest.raises(ConfigError, match=f"replication key is {KEY}"):
+        house.run(catalog=chosen)
+
+
+def test_the_key_of_a_stream_that_is_formed_is_found_in_its_rows(house: House) -> None:
+    house.declare(declared(FIRST, Row, "sku", formed=True))
+    chosen = catalog(house)
+    chosen["streams"][0]["key_properties"] = ["sku", KEY]
+    house.delivers[FIRST] = [page({"sku": "a", KEY: None}, by=None, form=Form(("sku",)))]
+    (schema,) = of_kind(house.run(catalog=chosen), "SCHEMA")
+    assert schema["key_properties"] == ["sku"]
+
+
+def test_a_stream_that_nobody_has_is_a_wrong_catalog_where_it_is_selected(house: House) -> None:
+    chosen = catalog(house)
+    chosen["streams"].append({"tap_stream_id": "gone_stream", "schema": {"properties": {}}})
+    with pytest.raises(ConfigError, match="gone_stream is selected") as caught:
+        house.run(catalog=chosen)
+    assert caught.value.exit_code == 2
+    assert house.asked == []
+    unselected = [{"breadcrumb": [], "metadata": {"selected": False}}]
+    chosen["streams"][-1]["metadata"] = unselected
+    assert [each["sku"] for each in records(house.run(catalog=chosen))] == ["a"]
+
+
+@pytest.mark.parametrize("selected", [True, False])
+def test_a_stream_whose_provider_is_not_configured_is_a_warning(
+    house: House, caplog: pytest.LogCaptureFixture, selected: bool
+) -> None:
+    house.declare(declared(OTHER, Row, "sku"), room="other")
+    chosen = json.loads(house.tap({"other": CONFIG[ROOM]}).catalog_json_text)
+    metadata(chosen, OTHER)["selected"] = selected
+    with caplog.at_level(logging.WARNING):
+        messages = house.run(catalog=chosen)
+    assert house.read == [(FIRST,)]
+    assert {each["stream"] for each in of_kind(messages, "SCHEMA")} == {FIRST}
+    said = [line for line in caplog.messages if OTHER in line and "not configured" in line]
+    assert len(said) == selected
 
 
 # ---- ACTIVATE_VERSION ----------------------------------------------------------------------------
@@ -243,7 +347,7 @@ def test_any_other_failure_stops_no_other_stream(
     assert house.read == [(FIRST,), (SECOND,), (OTHER,)]
 
 
-# ---- marks ---------------------------------------------------------------------------------------
+# ---- rows that say when they were read -----------------------------------------------------------
 
 
 class Timed(BaseModel):
@@ -252,44 +356,285 @@ class Timed(BaseModel):
     synced_at: datetime
 
 
-def timed(house: House, *levels: int, marked: bool = True) -> Page:
+def timed(house: House, *levels: int) -> Page:
     """Rows that say when they were read, as a provider without dates of its own has them."""
     now = house.clock.now()
     found = [
         {"sku": str(number), "level": level, "synced_at": rfc3339(now)}
         for number, level in enumerate(levels)
     ]
-    marks = [b"%d %d" % mark for mark in enumerate(levels)] if marked else ()
-    return page(*found, by="synced_at", bookmark=now, marks=marks)
+    return page(*found, by=None, bookmark=now)
 
 
-def test_rows_that_say_when_they_were_read_are_not_repeated_unchanged(house: House) -> None:
+@pytest.fixture
+def by_the_read(house: House) -> None:
     house.declare(declared(FIRST, Timed, "sku", replication_key="synced_at"))
-    house.delivers[FIRST] = lambda _: [timed(house, 1, 2)]
-    first = house.run()
-    assert len(records(first)) == 2
-    house.clock.step(60)
-    second = house.run(state=state(first))
-    assert records(second) == []
-    house.clock.step(60)
-    house.delivers[FIRST] = lambda _: [timed(house, 1, 7)]
-    third = house.run(state=state(second))
-    assert [(each["sku"], each["level"]) for each in records(third)] == [("1", 7)]
 
 
-def test_what_was_not_repeated_is_still_known_in_the_run_after(house: House) -> None:
-    house.declare(declared(FIRST, Timed, "sku", replication_key="synced_at"))
-    house.delivers[FIRST] = lambda _: [timed(house, 1)]
-    messages = house.run()
-    for _ in range(4):
-        house.clock.step(200)
+@pytest.mark.usefixtures("by_the_read")
+def test_rows_that_say_when_they_were_read_come_again_within_the_overlap(house: House) -> None:
+    """The time of the read tells no version from another: 3 may have been 5 in between."""
+    messages, emitted = house.run(state={}), []
+    for level in (3, 5, 3, 3):
+        house.clock.step(60)
+        house.delivers[FIRST] = [timed(house, level)]
         messages = house.run(state=state(messages))
-        assert records(messages) == []
+        emitted += [each["level"] for each in records(messages)]
+        assert "overlap" not in bookmark(messages, FIRST)
+    assert emitted == [3, 5, 3, 3]
 
 
-def test_without_marks_the_line_itself_tells(house: House) -> None:
-    house.declare(declared(FIRST, Timed, "sku", replication_key="synced_at"))
-    house.delivers[FIRST] = lambda _: [timed(house, 1, marked=False)]
+@pytest.mark.usefixtures("by_the_read")
+def test_a_version_that_comes_back_after_a_run_was_cut_off_is_emitted(house: House) -> None:
+    house.delivers[FIRST] = [timed(house, 3)]
     first = house.run()
     house.clock.step(60)
-    assert len(records(house.run(state=state(first)))) == 1
+    house.delivers[FIRST] = [timed(house, 5), Unavailable("gone")]
+    with pytest.raises(Unavailable):
+        house.run(state=state(first))
+    second = house.messages
+    house.clock.step(60)
+    house.delivers[FIRST] = [timed(house, 3)]
+    assert [each["level"] for each in records(house.run(state=state(second)))] == [3]
+
+
+@pytest.mark.usefixtures("by_the_read")
+def test_fingerprints_that_an_older_version_left_hide_no_such_row(house: House) -> None:
+    house.delivers[FIRST] = [timed(house, 3)]
+    first = state(house.run())
+    line = house.delivers[FIRST][0].lines[0]  # type: ignore[index, union-attr]
+    first["bookmarks"][FIRST]["overlap"] = [hashlib.blake2b(line, digest_size=8).hexdigest()]
+    second = house.run(state=first)
+    assert len(records(second)) == 1
+    assert "overlap" not in bookmark(second, FIRST)
+
+
+# ---- fingerprints and runs that are cut off ------------------------------------------------------
+
+
+def version(house: House, level: str, *, minutes: float = 1) -> Page:
+    """One row, in one of its versions, all of the same date."""
+    at = house.clock.now() - timedelta(minutes=minutes)
+    return page({"sku": "a", "level": level, KEY: rfc3339(at)}, by=KEY, bookmark=at)
+
+
+def versions_of(messages: list[dict[str, Any]]) -> list[str]:
+    return [each["level"] for each in records(messages)]
+
+
+# So much that it is not held back until the run is cut off.
+BIG = "B" * BUFFER
+
+
+class Leveled(BaseModel):
+    sku: str
+    level: str
+    changed_at: datetime | None
+
+
+@pytest.fixture
+def leveled(house: House) -> None:
+    house.declare(declared(FIRST, Leveled, "sku", replication_key=KEY))
+
+
+@pytest.mark.usefixtures("leveled")
+@pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
+@pytest.mark.parametrize("error", [Unavailable("gone"), ZeroDivisionError(), Stopped(15)])
+def test_a_version_that_was_overtaken_in_a_run_that_was_cut_off_is_emitted_again(
+    house: House, method: str, error: BaseException
+) -> None:
+    chosen = catalog(house)
+    house.delivers[FIRST] = [version(house, "A")]
+    first = house.run(catalog=chosen)
+    metadata(chosen, FIRST)["replication-method"] = method
+    house.delivers[FIRST] = [version(house, BIG), error]
+    with pytest.raises(type(error)):
+        house.run(catalog=chosen, state=state(first))
+    second = house.messages
+    assert versions_of(second) == [BIG]
+    metadata(chosen, FIRST)["replication-method"] = "INCREMENTAL"
+    house.delivers[FIRST] = [version(house, "A")]
+    assert versions_of(house.run(catalog=chosen, state=state(second))) == ["A"]
+
+
+@pytest.mark.usefixtures("leveled")
+@pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
+def test_a_state_without_the_old_fingerprints_goes_out_before_the_first_new_row(
+    house: House, method: str
+) -> None:
+    chosen = catalog(house)
+    house.delivers[FIRST] = [version(house, "A")]
+    first = house.run(catalog=chosen)
+    assert "overlap" in bookmark(first, FIRST)
+    metadata(chosen, FIRST)["replication-method"] = method
+    house.delivers[FIRST] = [version(house, "B", minutes=2)]
+    second = house.run(catalog=chosen, state=state(first))
+    assert kinds(second)[:4] == ["STATE", "SCHEMA", "STATE", "RECORD"]
+    before = dict(bookmark(first, FIRST))
+    assert bookmark(second[:1], FIRST) == before, "the SDK repeats what it was given"
+    del before["overlap"]
+    assert bookmark(second[:3], FIRST) == before, "nothing else of it changed"
+
+
+@pytest.mark.usefixtures("leveled")
+def test_where_nothing_is_new_the_fingerprints_stay(house: House) -> None:
+    house.delivers[FIRST] = [version(house, "A")]
+    first = house.run()
+    house.delivers[FIRST] = [version(house, "A"), Unavailable("gone")]
+    with pytest.raises(Unavailable):
+        house.run(state=state(first))
+    assert "RECORD" not in kinds(house.messages)
+    assert bookmark(house.messages, FIRST) == bookmark(first, FIRST)
+    house.delivers[FIRST] = [version(house, "A")]
+    assert records(house.run(state=state(house.messages))) == []
+
+
+@pytest.mark.usefixtures("leveled")
+def test_a_connection_test_keeps_the_fingerprints(house: House) -> None:
+    house.delivers[FIRST] = [version(house, "A")]
+    first = state(house.run())
+    for chosen in (catalog(house), full_table(house)):
+        tap = house.tap(catalog=chosen, state=first)
+        house.watch(tap.test_connections)
+        assert tap.state["bookmarks"][FIRST]["overlap"] == first["bookmarks"][FIRST]["overlap"]
+
+
+# ---- scope ---------------------------------------------------------------------------------------
+
+
+class Scoped:
+    """A stream of which the settings can ask for more than the usual."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.scope, self.last = house, ["x 1"], dict[str, Any]()
+        house.declare(declared(FIRST, Row, "sku", replication_key=KEY, scope=lambda _: self.scope))
+
+    def run(self, *scope: str, wrong: Exception | None = None) -> bool:
+        """Whether a run with this scope asks for everything."""
+        self.scope = list(scope)
+        self.house.delivers[FIRST] = [rows(self.house, "a", hours=0), *([wrong] if wrong else [])]
+        self.house.clock.step(60)
+        try:
+            self.house.run(state=self.last)
+        except Unavailable:
+            assert wrong
+        self.last = state(self.house.messages)
+        return self.house.asked[-1].lower_bound is None
+
+
+def test_what_the_settings_ask_for_besides_makes_one_read_a_full_one(house: House) -> None:
+    scoped = Scoped(house)
+    steps = [("x 1",), ("x 1",), ("x 1", "x 2"), ("x 1", "x 2"), ("x 2",), ("x 2",), ("x 1", "x 2")]
+    assert [scoped.run(*step) for step in steps] == [True, False, True, False, False, False, True]
+    assert bookmark(house.messages, FIRST)["scope"] == ["x 1", "x 2"]
+
+
+def test_such_a_read_that_fails_stays_due(house: House) -> None:
+    scoped = Scoped(house)
+    scoped.run("x 1")
+    assert scoped.run("x 1", "x 2", wrong=Unavailable("gone"))
+    assert scoped.run("x 1", "x 2", wrong=Unavailable("gone"))
+    assert scoped.run("x 1", "x 2")
+    assert not scoped.run("x 1", "x 2")
+
+
+def test_such_a_read_repeats_what_is_known_and_asks_from_the_start_date_on(house: House) -> None:
+    scoped = Scoped(house)
+    house.delivers[FIRST] = [rows(house, "a")]
+    first = house.run()
+    scoped.scope = ["x 1", "x 2"]
+    second = house.run({"start_date": "2026-01-01T00:00:00Z"}, state=state(first))
+    assert [each["sku"] for each in records(second)] == ["a"]
+    assert house.asked[1].full
+    assert house.asked[1].lower_bound == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_state_from_before_there_were_scopes_is_read_in_full_once(house: House) -> None:
+    scoped = Scoped(house)
+    scoped.last = OLD
+    assert scoped.run("x 1")
+    assert not scoped.run("x 1")
+
+
+# ---- what ends one stream, and what ends all -----------------------------------------------------
+
+
+def test_a_temporary_file_that_cannot_be_written_ends_one_stream(
+    house: House, two_rooms: dict[str, Any]
+) -> None:
+    house.delivers[FIRST] = [ScratchError("the temporary file cannot be written: full")]
+    with pytest.raises(ScratchError) as caught:
+        house.run(two_rooms)
+    assert house.read == [(FIRST,), (SECOND,), (OTHER,)]
+    assert [each["sku"] for each in records(house.messages)] == [SECOND, OTHER]
+    assert str(caught.value).startswith(f"{FIRST}: the temporary file")
+    assert caught.value.exit_code == 10
+
+
+class Once(io.StringIO):
+    """A standard output that is full just once, at a RECORD, and takes everything after it."""
+
+    is_full = False
+
+    def write(self, text: str) -> int:
+        if '"RECORD"' in text and not self.is_full:
+            self.is_full = True
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_a_standard_output_that_fails_ends_everything_and_nothing_follows(
+    house: House, two_rooms: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A STATE would speak of rows that never arrived."""
+    out, tap = Once(), house.tap(two_rooms)
+    monkeypatch.setattr("sys.stdout", out)
+    with pytest.raises(OutputError, match="No space left") as caught:
+        tap.sync_all()
+    assert out.is_full
+    assert not isinstance(caught.value, ScratchError)
+    assert house.read == [(FIRST,)]
+    assert kinds([json.loads(line) for line in out.getvalue().splitlines()]) == ["SCHEMA"]
+    assert house.session.closed
+
+
+def test_a_standard_output_that_was_closed_ends_everything_and_nothing_follows(
+    house: House, two_rooms: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap = house.tap(two_rooms)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as out:
+        monkeypatch.setattr("sys.stdout", out)
+
+        def leave(_: Any) -> list[Page]:
+            os.close(reading)
+            return [rows(house, "a")]
+
+        house.delivers[FIRST] = leave
+        with pytest.raises(OutputError, match="closed the pipe"):
+            tap.sync_all()
+    assert house.read == [(FIRST,)]
+    assert house.session.closed
+
+
+# ---- what is said of failures --------------------------------------------------------------------
+
+
+def test_streams_are_named_also_where_an_error_names_its_provider(
+    house: House, two_rooms: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.delivers[FIRST] = [Unavailable("gone.", place=ROOM)]
+    house.delivers[SECOND] = [Malformed("broken.", place=ROOM)]
+    house.delivers[OTHER] = [Malformed("broken.")]
+    told: list[str] = []
+    # As they are said: the first of them is made longer at the end.
+    monkeypatch.setattr(LOG, "error", lambda text, *parts: told.append(text % parts))
+    with pytest.raises(Unavailable) as caught:
+        house.run(two_rooms)
+    assert f"gone (failed too: {SECOND}, {OTHER}). " in str(caught.value)
+    assert [line.partition(". ")[0] for line in told] == [
+        f"{FIRST}: {ROOM}: gone",
+        f"{SECOND}: {ROOM}: broken",
+        f"{OTHER}: broken",
+    ]
+    assert ".." not in str(caught.value) + " ".join(told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,9 +15,6 @@ from inventory_providers.errors import ConfigError
 from inventory_providers.times import rfc3339
 from tap_inventory import state
 from tap_inventory.state import OVERLAP_MOST, Bookmark, is_due
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STREAM = "deconetwork_inventory"
@@ -41,7 +38,8 @@ GOOD: dict[str, Any] = {
     "a bookmark": of(value("2026-02-01T00:00:00Z")),
     "an offset": of(value("2026-02-01T00:00:00+02:00")),
     "with all of ours": of(
-        value("2026-02-01T00:00:00Z") | {"overlap": ["ab"], "full_read_at": "2026-02-01T00:00:00Z"}
+        value("2026-02-01T00:00:00Z")
+        | {"overlap": ["ab"], "scope": ["x 1"], "full_read_at": "2026-02-01T00:00:00Z"}
     ),
     "a little ahead, as clocks are": of(value(rfc3339(NOW + timedelta(minutes=59)))),
     "partitions": of(
@@ -93,6 +91,9 @@ BAD: dict[str, Any] = {
     "full_read_at garbage": of({"full_read_at": 5}),
     "overlap is no list": of(value("2026-02-01T00:00:00Z") | {"overlap": "ab"}),
     "overlap of no text": of(value("2026-02-01T00:00:00Z") | {"overlap": [["ab"]]}),
+    "scope is no list": of(value("2026-02-01T00:00:00Z") | {"scope": "warehouse 2"}),
+    "scope of no text": of(value("2026-02-01T00:00:00Z") | {"scope": [2]}),
+    "scope is null": of({"scope": None}),
     "partitions is no list": of({"partitions": {}}),
     "a partition without context": of({"partitions": [value("2026-02-01T00:00:00Z")]}),
     "a partition that is no object": of({"partitions": ["x"]}),
@@ -112,7 +113,9 @@ def test_a_state_that_is_wrong(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["garbage", "no zone", "the future", "overlap is no list"])
+@pytest.mark.parametrize(
+    "name", ["garbage", "no zone", "the future", "overlap is no list", "scope of no text"]
+)
 def test_the_place_in_the_state_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=r"bookmarks\.deconetwork_inventory\.\w+ "):
         state.check(BAD[name], KNOWN, NOW, {})
@@ -134,6 +137,7 @@ json_values = st.recursive(
                     "replication_key",
                     "replication_key_value",
                     "overlap",
+                    "scope",
                     "full_read_at",
                     "partitions",
                     "context",
@@ -157,6 +161,7 @@ def test_whatever_the_state_is_it_is_taken_and_usable_or_refused(raw: Any) -> No
         if isinstance(bookmark, dict) and "partitions" not in bookmark:
             it = Bookmark(bookmark, KEY)
             assert it.since is None or it.since.tzinfo is not None
+            it.widen(["x 1"])
             it.advance(NOW)
             it.finish(HOUR, full=False, now=NOW)
 
@@ -199,23 +204,12 @@ def lines(*numbers: int) -> list[bytes]:
     return [b'{"n":%d}' % number for number in numbers]
 
 
-def fresh(
-    bookmark: Bookmark,
-    rows: list[bytes],
-    dates: Sequence[datetime | None],
-    *,
-    repeat: bool = False,
-) -> list[bytes]:
-    """What a bookmark lets through of rows whose lines tell their versions apart."""
-    return bookmark.fresh(rows, dates, rows, repeat=repeat)
-
-
 def run(
     raw: dict[str, Any], rows: list[tuple[bytes, datetime | None]], **kwargs: Any
 ) -> list[bytes]:
     """One run over rows in the order of their dates; what it emits."""
     bookmark = Bookmark(raw, KEY)
-    out = fresh(bookmark, [row[0] for row in rows], [row[1] for row in rows])
+    out = bookmark.fresh([row[0] for row in rows], [row[1] for row in rows], repeat=False)
     dates = [moment for _, moment in rows if moment is not None]
     bookmark.advance(max(dates, default=None))
     bookmark.finish(kwargs.get("lookback", HOUR), full=False, now=NOW)
@@ -243,7 +237,7 @@ def test_a_full_read_repeats_what_is_known() -> None:
     rows = [(lines(1)[0], NOW)]
     run(raw, rows)
     bookmark = Bookmark(raw, KEY)
-    assert fresh(bookmark, lines(1), [NOW], repeat=True) == lines(1)
+    assert bookmark.fresh(lines(1), [NOW], repeat=True) == lines(1)
 
 
 def test_rows_before_the_overlap_leave_no_fingerprint() -> None:
@@ -257,9 +251,61 @@ def test_a_bookmark_that_moves_leaves_no_fingerprints_behind_before_the_end() ->
     raw: dict[str, Any] = {}
     run(raw, [(lines(1)[0], NOW - HOUR)])
     bookmark = Bookmark(raw, KEY)
-    fresh(bookmark, lines(2), [NOW])
+    bookmark.fresh(lines(2), [NOW], repeat=False)
     bookmark.advance(NOW)
     assert "overlap" not in raw
+
+
+def test_what_is_forgotten_is_gone_from_the_state_and_this_run_still_knows_it() -> None:
+    raw: dict[str, Any] = {}
+    run(raw, [(lines(1)[0], NOW)])
+    bookmark = Bookmark(raw, KEY)
+    assert bookmark.forget()
+    assert "overlap" not in raw
+    assert not bookmark.forget()
+    assert bookmark.fresh(lines(1), [NOW], repeat=False) == []
+
+
+def widened(raw: dict[str, Any], *scope: str, finish: bool = True) -> bool:
+    """Whether a run with this scope is to read everything because of it."""
+    bookmark = Bookmark(raw, KEY)
+    wider = bookmark.widen(scope)
+    bookmark.advance(NOW)
+    if finish:
+        bookmark.finish(HOUR, full=wider, now=NOW)
+    return wider
+
+
+def test_a_wider_scope_is_due_once_and_a_narrower_one_is_not() -> None:
+    raw = value("2026-02-01T00:00:00Z")
+    steps = [("x 1",), ("x 1",), ("x 2", "x 1"), ("x 1", "x 2"), ("x 2",), (), (), ("x 1",)]
+    assert [widened(raw, *step) for step in steps] == [
+        *(True, False, True, False, False),
+        *(False, False, True),
+    ]
+
+
+def test_a_run_that_does_not_end_leaves_a_wider_scope_due() -> None:
+    raw = value("2026-02-01T00:00:00Z")
+    assert widened(raw, "x 1", finish=False)
+    assert "scope" not in raw
+    assert widened(raw, "x 1")
+    assert raw["scope"] == ["x 1"]
+
+
+def test_without_a_bookmark_no_scope_is_wider_and_without_a_scope_none_is_kept() -> None:
+    raw: dict[str, Any] = {}
+    assert not widened(raw, "x 1")
+    assert raw["scope"] == ["x 1"]
+    bare: dict[str, Any] = {}
+    assert not widened(bare)
+    assert "scope" not in bare
+
+
+def test_the_scope_of_another_replication_key_is_not_used() -> None:
+    raw = value(rfc3339(NOW)) | {"replication_key": "other", "scope": ["x 1"]}
+    assert not widened(raw, "x 2")
+    assert raw["scope"] == ["x 2"]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +362,7 @@ def stored(since: datetime | None, full: datetime | None) -> Bookmark:
         (NOW, NOW - timedelta(days=6), 7, False),
         (NOW, NOW - timedelta(days=7), 7, True),
         (NOW, NOW - timedelta(days=70), 7, True),
+        (NOW, None, 7, False),
         (NOW, NOW, 0, True),
         (NOW, None, 0, True),
         (NOW, NOW - timedelta(hours=25), 1, True),

@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from pydantic import BaseModel
 
-from inventory_providers import schema_files
+from inventory_providers import registry, schema_files
 from inventory_providers.errors import ConfigError, Malformed, Unavailable
-from tests.tap_inventory.house import CONFIG, STREAM, page, record, records, state
+from tests.tap_inventory.house import CONFIG, STREAM, declared, page, record, records, state
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.tap_inventory.house import House
 
 HOUR = timedelta(hours=1)
 KEY = "inv_last_modified"
+
+
+class Other(BaseModel):
+    sku: str
 
 
 def bookmark(messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -350,6 +357,28 @@ def test_a_filter_of_a_stream_map_drops_rows(house: House) -> None:
     assert [row["dn_sku_id"] for row in records(house.run({"stream_maps": maps}))] == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "error"),
+    [("inv_lvl + 'x'", "TypeError"), ("int(supplier)", "ValueError"), ("1 / inv_lvl", "")],
+)
+def test_a_map_that_fails_on_a_record_ends_its_stream_alone(
+    house: House, expression: str, error: str
+) -> None:
+    other = "deconetwork_other"
+    house.declare(*registry.provider("deconetwork").streams, declared(other, Other, "sku"))
+    house.pages = [page(record("a", house.clock.now(), inv_lvl=0, supplier="hunter22"))]
+    house.delivers[other] = [page({"sku": "b"}, by=None)]
+    with pytest.raises(ConfigError) as caught:
+        house.run({"stream_maps": {STREAM: {"more": expression}}})
+    told = str(caught.value)
+    assert told.startswith(f"{STREAM}: stream_maps cannot be applied to a record ({error}")
+    assert told.endswith(f"Correct stream_maps.{STREAM}")
+    assert "hunter22" not in told
+    assert caught.value.exit_code == 2
+    assert records(house.messages) == [{"sku": "b"}]
+    assert "replication_key_value" not in bookmark(house.messages)
+
+
 def test_flattening(house: House) -> None:
     house.pages = [page(record("a", house.clock.now(), product_color={"id": "1", "name": "White"}))]
     messages = house.run({"flattening_enabled": True, "flattening_max_depth": 1})
@@ -373,6 +402,35 @@ def test_a_catalog_with_fewer_properties_is_obeyed(house: House) -> None:
     house.pages = [page(record("a", house.clock.now(), supplier="Sanmar"))]
     (row,) = records(house.run(catalog=catalog))
     assert "supplier" not in row
+
+
+# ---- settings of the SDK -------------------------------------------------------------------------
+
+
+def test_batches_are_not_written_whatever_the_configuration_says(
+    house: House, tmp_path: Path
+) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri(), "prefix": "x"},
+    }
+    house.pages = [page(record("a", house.clock.now()))]
+    messages = house.run({"batch_config": batch})
+    assert [message["type"] for message in messages] == ["SCHEMA", "RECORD", "STATE"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["false", "true", 0, 1, [], {}, "hunter22"])
+def test_a_switch_that_is_no_boolean_is_named(house: House, value: Any) -> None:
+    with pytest.raises(ConfigError, match="emit_activate_version_messages must be") as caught:
+        house.run({"emit_activate_version_messages": value})
+    assert "hunter22" not in str(caught.value)
+    assert house.asked == []
+
+
+@pytest.mark.parametrize("value", [None, False])
+def test_a_switch_that_is_off_or_absent_is_fine(house: House, value: Any) -> None:
+    assert house.run({"emit_activate_version_messages": value})
 
 
 # ---- connection tests ----------------------------------------------------------------------------

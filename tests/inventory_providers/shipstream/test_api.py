@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from inventory_providers import http, stored
+from inventory_providers import http, registry, stored
 from inventory_providers.contract import Page, ReadRequest
 from inventory_providers.environment import Policy
 from inventory_providers.errors import (
@@ -26,15 +26,17 @@ from inventory_providers.errors import (
     Denied,
     InventoryError,
     Malformed,
-    OutputError,
+    ScratchError,
     Unavailable,
 )
 from inventory_providers.jsonio import loads
 from inventory_providers.sandbox.room import Clock
 from inventory_providers.sandbox.server import Fault, SandboxServer
-from inventory_providers.shipstream import api, wire
+from inventory_providers.shipstream import PROVIDER, api, wire
 from inventory_providers.shipstream.sandbox import PASSWORD, PATH, USERNAME, Sandbox
 from inventory_providers.shipstream.settings import ShipStreamSettings
+from inventory_providers.times import rfc3339
+from tap_inventory import state
 from tests.inventory_providers.fakes import NOON, FakeClock, environment
 from tests.inventory_providers.shipstream import examples
 from tests.inventory_providers.shop import Says, Shop, document
@@ -504,6 +506,37 @@ def test_a_method_that_is_not_allowed_is_not_a_wrong_password(
     assert "password" not in str(caught.value)
 
 
+@every_stream
+def test_what_is_refused_after_a_sign_in_is_not_the_sign_in(
+    shop: Shop, with_login: api.ShipStream, stream: str
+) -> None:
+    shop.answers = [good("a" * 32), bad(-32002, "Access denied.")]
+    with pytest.raises(Denied, match=r"shipstream.username") as caught:
+        list(READ[stream](with_login, ReadRequest()))
+    assert caught.value.partly
+    assert len(shop.asked) == 2
+
+
+@pytest.mark.parametrize("result", [[], [{"sku": "x"}], None])
+def test_after_any_good_answer_a_refusal_is_of_one_method(
+    shop: Shop, session: api.ShipStream, result: Any
+) -> None:
+    shop.answers = [good(result), bad(-32002, "Access denied.")]
+    session.call("warehouse.list", [])
+    with pytest.raises(Denied) as caught:
+        session.call("inventory.list", [])
+    assert caught.value.partly
+
+
+def test_an_answer_that_is_an_error_lets_nobody_in(shop: Shop, session: api.ShipStream) -> None:
+    shop.answers = [bad(-32101, "Unknown."), bad(-32002, "Access denied.")]
+    with pytest.raises(Malformed):
+        session.call("warehouse.list", [])
+    with pytest.raises(Denied, match=r"shipstream.password") as caught:
+        session.call("inventory.list", [])
+    assert not caught.value.partly
+
+
 @pytest.mark.parametrize("auth", ["basic", "session"])
 @pytest.mark.parametrize("refusal", ["401", "code2", "code5"])
 def test_refused_credentials_are_not_tried_again(place: Place, auth: str, refusal: str) -> None:
@@ -600,7 +633,7 @@ def test_no_room_for_the_answer_is_no_fault_of_the_provider(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(ScratchError, match="No space left"):
         list(api.read_inventory(session, ReadRequest()))
 
 
@@ -661,8 +694,9 @@ def test_a_session_that_cannot_be_opened_again_is_refused_as_such(
     shop: Shop, with_login: api.ShipStream
 ) -> None:
     shop.answers = [good("a" * 32), EXPIRED, bad(-32002, "Access denied.")]
-    with pytest.raises(Denied, match=r"shipstream.password"):
+    with pytest.raises(Denied, match=r"shipstream.password") as caught:
         with_login.call("warehouse.list", [])
+    assert not caught.value.partly
     assert len(shop.asked) == 3
 
 
@@ -710,7 +744,7 @@ def test_a_change_in_the_second_of_the_bookmark_is_within_the_overlap(
 
 
 @products
-@pytest.mark.parametrize("skew", [-7200, -90, 0, 3600])
+@pytest.mark.parametrize("skew", [-7200, -90, 0, 1800])
 def test_the_time_of_the_read_is_by_the_providers_clock(stream: str, skew: int) -> None:
     with contextlib.closing(Place(ahead=skew)) as place:
         place.room.turn("slow_query", 20)
@@ -718,6 +752,20 @@ def test_the_time_of_the_read_is_by_the_providers_clock(stream: str, skew: int) 
     moment = NOON + timedelta(seconds=skew)
     assert pages[-1].bookmark == moment
     assert {datetime.fromisoformat(row["synced_at"]) for row in records(pages)} == {moment}
+
+
+@products
+@pytest.mark.parametrize("skew", [1801, 3600, 7200, 10**9])
+def test_a_read_is_never_so_far_ahead_of_our_clock_that_the_next_run_refuses_it(
+    stream: str, skew: int
+) -> None:
+    with contextlib.closing(Place(ahead=skew)) as place:
+        pages = place.read(stream)
+    moment = NOON + timedelta(minutes=30)
+    assert pages[-1].bookmark == moment
+    assert {datetime.fromisoformat(row["synced_at"]) for row in records(pages)} == {moment}
+    value = {"replication_key": "synced_at", "replication_key_value": rfc3339(moment)}
+    state.check({"bookmarks": {stream: value}}, registry.streams(), NOON, {})
 
 
 @pytest.mark.parametrize("skew", [-90, 600])
@@ -766,7 +814,6 @@ def test_sums_and_warehouses_have_the_time_of_the_first_request(place: Place) ->
     found = records(pages)
     assert {row["warehouse_id"] for row in found} == {"0", "1", "2", "3"}
     assert {row["synced_at"] for row in found} == {NOW}
-    assert {moment for page in pages for moment in page.times} == {NOON}
     assert [page.bookmark for page in pages if page.bookmark] == [NOON]
     assert pages[-1].bookmark == NOON
 
@@ -783,19 +830,24 @@ def test_a_read_that_breaks_leaves_no_bookmark(place: Place, stream: str) -> Non
     assert len(marks) == (1 if stream == wire.DETAILED else 0)
 
 
-@products
-def test_what_has_not_changed_has_the_same_mark_in_the_next_run(place: Place, stream: str) -> None:
-    def marks(pages: list[Page]) -> dict[bytes, bytes]:
-        return {
-            mark: line for page in pages for mark, line in zip(page.marks, page.lines, strict=True)
-        }
+@every_stream
+def test_rows_have_no_time_by_which_they_could_count_as_delivered(
+    place: Place, stream: str
+) -> None:
+    """That of the read says nothing of a row: one that went from 3 to 5 and back is news."""
+    pages = place.read(stream, warehouse_ids=[2])
+    assert records(pages)
+    assert [page.times for page in pages if page.times] == []
 
-    first = marks(place.read(stream, warehouse_ids=[2]))
-    place.clock.step(3600)
-    changed = place.room.touch(stream, 4)
-    second = marks(place.read(stream, warehouse_ids=[2]))
-    assert len(second.keys() - first.keys()) == len(changed)
-    assert all(first[mark] != second[mark] for mark in first.keys() & second.keys())
+
+def test_the_scope_is_the_warehouses_with_rows_of_their_own(place: Place) -> None:
+    def scope(**more: Any) -> Sequence[str]:
+        return api.scope(settings(place.server.url + PATH, **more))
+
+    assert scope() == []
+    assert set(scope(warehouse_ids=[2, 1])) > set(scope(warehouse_ids=[2]))
+    scopes = {stream.name: stream.scope for stream in PROVIDER.streams}
+    assert scopes == {wire.INVENTORY: api.scope, wire.DETAILED: None, wire.LOTS: None}
 
 
 def test_only_a_full_read_shows_that_a_sku_is_gone(place: Place) -> None:
@@ -913,9 +965,33 @@ def test_a_connection_test_is_one_cheap_request(place: Place, stream: str, limit
     pages = place.read(stream, ReadRequest(limit=limit), warehouse_ids=[2])
     assert len(records(pages)) == (min(limit, 62) if stream == wire.LOTS else 0) or limit == 1000
     assert all(page.bookmark is None for page in pages)
-    (called,) = place.called
-    expected = "inventory.lots" if stream == wire.LOTS else "warehouse.list"
-    assert called[0] == expected
+    assert len(place.called) == 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "method"),
+    [(wire.INVENTORY, "inventory.list"), (wire.DETAILED, "inventory.detailed")],
+)
+def test_a_connection_test_asks_the_method_of_the_stream_for_no_sku_that_there_is(
+    place: Place, stream: str, method: str
+) -> None:
+    """Another method may be allowed where this one is not, and all SKUs are a great answer."""
+    assert records(place.read(stream, ReadRequest(limit=1))) == []
+    ((called, (skus, *more)),) = place.called
+    assert called == method
+    assert skus
+    assert not set(skus) & {row["sku"] for row in records(place.read(stream))}
+    assert more == []
+
+
+@products
+def test_a_connection_test_shows_a_method_that_is_not_allowed(
+    shop: Shop, with_login: api.ShipStream, stream: str
+) -> None:
+    shop.answers = [good("a" * 32), bad(-32002, "Access denied.")]
+    with pytest.raises(Denied, match=r"shipstream.username") as caught:
+        list(READ[stream](with_login, ReadRequest(limit=1)))
+    assert caught.value.partly
 
 
 @every_stream

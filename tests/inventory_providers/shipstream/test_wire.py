@@ -448,25 +448,19 @@ def test_what_is_not_documented_is_left_out_and_reported_once(
     assert len([one for one in said if "detailed[].qty_lost" in one]) == 1
 
 
-# ---- marks ---------------------------------------------------------------------------------------
+# ---- rows and their keys -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("convert", "raw"), [(row_of_list, LISTED[0]), (row_of_detailed, DETAILED[0])]
-)
-def test_the_mark_is_the_row_without_the_time_of_the_read(convert: Any, raw: Any) -> None:
-    row = convert(raw)
-    record = loads(row.line)
-    assert record.pop("synced_at") == "2026-03-01T12:00:00Z"
-    assert loads(row.mark) == record
-
-
-def test_only_the_time_of_the_read_does_not_count_as_a_change() -> None:
-    (later,) = wire.inventory("0", NOW.replace(hour=13)).rows(dumps([LISTED[0]]))
-    assert later.line != row_of_list(LISTED[0]).line
-    assert later.mark == row_of_list(LISTED[0]).mark
-    assert row_of_list({**LISTED[0], "qty_picked": 2}).mark != later.mark
-    assert row_of_list(LISTED[0], "2").mark != later.mark
+def test_rows_that_were_read_at_two_times_differ_by_the_time_alone() -> None:
+    later = NOW.replace(hour=13)
+    pairs = [
+        (wire.inventory("0", NOW), wire.inventory("0", later), LISTED[0]),
+        (wire.detailed(NOW), wire.detailed(later), DETAILED[0]),
+    ]
+    for one, other, raw in pairs:
+        (first,), (second,) = one.rows(dumps([raw])), other.rows(dumps([raw]))
+        assert loads(first.line)["synced_at"] == "2026-03-01T12:00:00Z"
+        assert loads(second.line) == loads(first.line) | {"synced_at": "2026-03-01T13:00:00Z"}
 
 
 def test_the_keys_are_found_without_the_rows() -> None:

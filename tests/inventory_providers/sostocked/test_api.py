@@ -18,7 +18,7 @@ from inventory_providers.http import Answer, Garbled, TryAgain
 from inventory_providers.jsonio import loads
 from inventory_providers.sandbox.room import Clock
 from inventory_providers.sandbox.server import Fault, SandboxServer, rooms
-from inventory_providers.sostocked import PROVIDER, api, wire
+from inventory_providers.sostocked import PROVIDER, api, walk, wire
 from inventory_providers.sostocked.answers import Answers, Job, Link, NotFound
 from inventory_providers.sostocked.sandbox import (
     ACCOUNT_ID,
@@ -880,7 +880,8 @@ def test_the_form_comes_with_the_first_page_and_no_other(
     for stream in PROVIDER.streams:
         found = read(session, stream)
         assert len(found.pages) > 1
-        assert [page.form is not None for page in found.pages].index(True) == 0
+        with_rows = [page for page in found.pages if page.lines]
+        assert with_rows[0].form is not None
         assert len(found.forms) == 1
 
 
@@ -905,7 +906,7 @@ def test_days_come_in_order_up_to_yesterday_each_with_its_bookmark(
         assert [moment.date().isoformat() for moment in page.times] == delivered[
             len(delivered) - len(page.lines) :
         ]
-        if page.bookmark is not None:
+        if page.bookmark is not None and delivered:
             assert delivered[-1] == page.bookmark.date().isoformat()
     assert delivered == sorted(delivered)
 
@@ -974,20 +975,50 @@ def test_an_empty_newest_day_does_not_move_the_bookmark(
     room: Sandbox, session: api.SoStocked
 ) -> None:
     room.turn("snapshot_lag_days", 1)
-    found = read(session, SNAPSHOTS)
+    found = read(session, SNAPSHOTS, since=midnight(date(2026, 2, 25)))
     assert found.bookmarks == [midnight(date(2026, 2, 26)), midnight(date(2026, 2, 27))]
 
 
-def test_an_empty_older_day_moves_it_and_is_said(
+def test_a_first_day_without_rows_leaves_a_bookmark_behind_which_no_day_is_left_out(
+    server: SandboxServer, room: Sandbox
+) -> None:
+    """Also where the only day that it asks for has no rows yet: the next run asks for it again."""
+    room.turn("snapshot_lag_days", 1)
+    raw = server.settings("sostocked") | {"snapshot_start_date": None}
+    with connected(SoStockedSettings.model_validate(raw)) as session:
+        found = read(session, SNAPSHOTS)
+    assert found.rows == []
+    assert found.bookmarks == [midnight(YESTERDAY - timedelta(days=1))]
+
+
+def test_an_empty_older_day_is_passed_with_the_next_one_that_has_rows(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.answers = [Says(body=b"SKU\n"), Says(body=CSV_FILE)]
     settings = known(api_url=shop.url, snapshot_start_date="2026-02-27")
     with connected(settings) as session:
         found = read(session, SNAPSHOTS)
-    assert found.bookmarks == [midnight(date(2026, 2, 27)), midnight(YESTERDAY)]
+    assert found.bookmarks == [midnight(date(2026, 2, 26)), midnight(YESTERDAY)]
     assert "2026-02-27 has no rows" in caplog.text
-    assert [page.form is not None for page in found.pages] == [False, True, False]
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3])
+def test_a_provider_that_is_days_late_has_every_day_read(
+    room: Sandbox, server: SandboxServer, lag: int
+) -> None:
+    room.turn("snapshot_lag_days", lag)
+    raw = server.settings("sostocked") | {"snapshot_start_date": None}
+    settings, since, delivered = SoStockedSettings.model_validate(raw), None, set()
+    for day in range(8):
+        now = FakeClock(datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=day))
+        with connected(settings, now) as session:
+            found = read(session, SNAPSHOTS, since=since)
+        since = max([*found.bookmarks, *([since] if since else [])])
+        delivered |= {row["snapshot_date"] for row in found.rows}
+        server.clock.step(86_400)
+    last = date(2026, 3, 7) - timedelta(days=lag)
+    wanted = {(date(2026, 2, 28) + timedelta(days=n)).isoformat() for n in range(20)}
+    assert delivered == {day for day in wanted if day <= last.isoformat()}
 
 
 def test_a_day_that_fails_ends_the_read_there(
@@ -1017,6 +1048,13 @@ def test_a_later_day_may_need_a_longer_key_which_stays(
     assert [row["area_fn_skus"] for row in found.rows] == ["F1", "F1", "", ""]
     assert "area_fn_skus has to be a part of the key" in caplog.text
     assert len(found.bookmarks) == 3
+
+
+def test_the_key_of_the_last_run_does_not_get_shorter(shop: Shop) -> None:
+    usual = ("account_id", "area_asins", "area_skus", "areas")
+    with connected(known(api_url=shop.url)) as session:
+        found = read(session, key=(*usual, "area_fn_skus"))
+    assert found.forms[0].key == (*usual, "area_fn_skus")
 
 
 def test_a_later_day_may_have_another_column_which_stays(shop: Shop) -> None:
@@ -1062,3 +1100,29 @@ def test_progress_is_logged_without_an_address(
         read(session)
     assert caplog.text.count("repeats an earlier one") == 1
     assert "http" not in "".join(record.getMessage() for record in caplog.records)
+
+
+COMPLAINTS: dict[str, Any] = {
+    "success": {"success": False, "message": "View not found", "data": []},
+    "error": {"error": "timed out after 1 row", "data": [{"area_skus": "A"}]},
+    "errors": {"errors": ["no such view"], "logs": []},
+    "status": {"status": "error", "items": []},
+    "an empty list beside a link": {"rows": [], "url": "https://files.example/x.csv"},
+}
+
+
+@pytest.mark.parametrize("answer", COMPLAINTS.values(), ids=COMPLAINTS)
+def test_rows_beside_an_error_are_not_taken_for_all_rows(
+    shop: Shop, at_shop: api.SoStocked, answer: Any
+) -> None:
+    shop.answers = [Says(body=document(answer))]
+    assert isinstance(refused(at_shop), Malformed)
+
+
+def test_a_server_that_ignores_the_page_and_cuts_at_per_page_is_found_out(
+    shop: Shop, at_shop: api.SoStocked
+) -> None:
+    rows = [f"B{n:03},{n}\n" for n in range(600)]
+    sizes = (wire.PER_PAGE, wire.PER_PAGE, wire.PER_PAGE - walk.OTHER_BORDERS)
+    shop.answers = [Says(body=("ASIN,SKU\n" + "".join(rows[:size])).encode()) for size in sizes]
+    assert isinstance(refused(at_shop), Malformed)
