@@ -58,13 +58,6 @@ class Result:
         """The last one: where to resume."""
         return self.states[-1] if self.states else None
 
-    @property
-    def has_bookmark(self) -> bool:
-        """Whether any state says that something was read."""
-        marks = [mark for state in self.states for mark in state["bookmarks"].values()]
-        parts = [part for mark in marks for part in [mark, *mark.get("partitions", [])]]
-        return any("replication_key_value" in part for part in parts)
-
     def warned(self, *words: str) -> bool:
         """Whether a warning was logged that has all these words."""
         warnings = [line for line in self.log if "WARNING" in line]
