@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from inventory_providers.contract import Form
-from inventory_providers.errors import Denied, Unavailable
+from inventory_providers.errors import ConfigError, Denied, Unavailable
 from tests.tap_inventory.house import (
     bookmark,
     catalog,
@@ -342,3 +342,18 @@ def test_every_line_is_json_that_a_target_can_read(house: House) -> None:
     for message in house.run(VERSIONS):
         assert json.loads(json.dumps(message)) == message
         assert message["type"] == "STATE" or message["stream"] == FORMED
+
+
+# ---- what the last run found ---------------------------------------------------------------------
+
+
+def test_the_key_of_the_last_run_is_told_to_the_room(house: House) -> None:
+    messages = house.run()
+    assert house.asked[-1].key == ()
+    house.run(state=state(messages))
+    assert house.asked[-1].key == FOUND.key
+
+
+def test_a_map_that_does_not_fit_the_key_that_was_found_is_a_wrong_setting(house: House) -> None:
+    with pytest.raises(ConfigError, match=f"stream_maps.{FORMED}"):
+        house.run({"stream_maps": {FORMED: {"market": None}}})

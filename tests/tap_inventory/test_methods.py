@@ -638,3 +638,18 @@ def test_streams_are_named_also_where_an_error_names_its_provider(
         f"{OTHER}: broken",
     ]
     assert ".." not in str(caught.value) + " ".join(told)
+
+
+@pytest.mark.parametrize("properties", [{}, {"changed_at": {"type": ["string", "null"]}}])
+def test_a_catalog_with_too_few_properties_gets_those_of_the_key(
+    house: House, properties: dict[str, Any]
+) -> None:
+    house.delivers[FIRST] = [rows(house, "1")]
+    entries = catalog(house)
+    for entry in entries["streams"]:
+        entry["schema"]["properties"] = dict(properties)
+    messages = house.run(catalog=entries)
+    schema = next(m for m in of_kind(messages, "SCHEMA") if m["stream"] == FIRST)
+    assert schema["key_properties"] == ["sku"]
+    assert "sku" in schema["schema"]["properties"]
+    assert [record["sku"] for record in records(messages)] == ["1"]

@@ -1240,3 +1240,13 @@ def test_the_stream_is_declared_as_the_contract_says() -> None:
     assert PROVIDER.writes == ()
     for words in ("Never sum over marketplaces", "inbound", "deleted", "full_refresh_days"):
         assert words in stream.description
+
+
+def test_pages_that_bring_nothing_new_do_not_go_on_for_ever(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MOST_IDLE_PAGES", 5)
+    row = {"sellerSku": "A", "asin": "B1"}
+    with pytest.raises(Malformed, match="pages in a row have no new SKU"):
+        desk.read(*(page(row, token=f"t{number}") for number in range(50)))
+    assert len(desk.shop.asked) == 7

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from inventory_providers.contract import Provider, Stream
 from inventory_providers.pocketstock import api, wire
 from inventory_providers.pocketstock.settings import PocketstockSettings
-
-from inventory_providers.contract import Provider, Stream
 
 PROVIDER = Provider(
     name=api.NAME,

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from inventory_providers.pocketstock import wire
 
 from inventory_providers.contract import Page, Session
 from inventory_providers.errors import Malformed
 from inventory_providers.http import Call, Door, Names
+from inventory_providers.pocketstock import wire
 from inventory_providers.spool import Spool
 from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
-
-    from inventory_providers.pocketstock.settings import PocketstockSettings
 
     from inventory_providers.contract import ReadRequest
     from inventory_providers.environment import Environment
     from inventory_providers.http import Answer
+    from inventory_providers.pocketstock.settings import PocketstockSettings
 
 NAME = "pocketstock"
 STREAM = "pocketstock_items"
@@ -102,7 +99,7 @@ class _Moved(Exception):
 def read_items(session: Pocketstock, request: ReadRequest) -> Iterator[Page]:
     """Every item, or those that changed since the bookmark."""
     for _ in range(WALKS):
-        with Spool[Any]() as spool:
+        with Spool[datetime | None]() as spool:
             try:
                 bookmark = _walk(session, request, spool)
             except _Moved:
@@ -113,7 +110,9 @@ def read_items(session: Pocketstock, request: ReadRequest) -> Iterator[Page]:
     raise Malformed(f"the list changed in each of {WALKS} reads", place=STREAM)
 
 
-def _walk(session: Pocketstock, request: ReadRequest, spool: Spool[Any]) -> datetime | None:
+def _walk(
+    session: Pocketstock, request: ReadRequest, spool: Spool[datetime | None]
+) -> datetime | None:
     """The moment up to which everything is in the spool then."""
     to_row = wire.reader(STREAM)
     first = found = session.find(1, request.lower_bound)
@@ -131,7 +130,7 @@ def _walk(session: Pocketstock, request: ReadRequest, spool: Spool[Any]) -> date
         found = session.find(number, request.lower_bound)
 
 
-def _latest(spool: Spool[Any], clock: datetime) -> datetime | None:
+def _latest(spool: Spool[datetime | None], clock: datetime) -> datetime | None:
     """The last change, but none after the read began: there may be others that it did not see."""
     moments = [changed for _, changed in spool if changed is not None]
     if not moments:
@@ -141,7 +140,9 @@ def _latest(spool: Spool[Any], clock: datetime) -> datetime | None:
     return min(latest, clock)
 
 
-def _pages(spool: Spool[Any], bookmark: datetime | None, limit: int | None) -> Iterator[Page]:
+def _pages(
+    spool: Spool[datetime | None], bookmark: datetime | None, limit: int | None
+) -> Iterator[Page]:
     rows = list(spool)[:limit]
     for begin in range(0, len(rows), PAGE_OF_RECORDS):
         some = rows[begin : begin + PAGE_OF_RECORDS]

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 from inventory_providers.pocketstock.sandbox import STREAM
-
 from inventory_providers.sandbox.traits import Shape, Traits
 
 if TYPE_CHECKING:
