@@ -18,8 +18,8 @@ from inventory_providers.deconetwork import wire
 from inventory_providers.errors import Denied, InventoryError, Malformed, Rejected, Uncertain
 from inventory_providers.http import Call, Door, Names
 from inventory_providers.paging import OffsetWalk, Slice
-from inventory_providers.redaction import redact
 from inventory_providers.spool import Spool
+from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -214,13 +214,7 @@ def _status(document: Any) -> Status:
     if not _is_whole(code):
         raise Malformed("response_status.code is no number", place=NAME)
     severity, description = raw.get("severity"), raw.get("description")
-    return Status(int(str(code)), str(severity or ""), _one_line(str(description or "")))
-
-
-def _one_line(text: str) -> str:
-    """A provider's words for a message: redacted before they are cut, and on one line."""
-    printable = "".join(one if one.isprintable() else " " for one in redact(text))
-    return printable[:200]
+    return Status(int(str(code)), str(severity or ""), one_line(description))
 
 
 def _is_whole(value: Any) -> bool:
