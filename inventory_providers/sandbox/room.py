@@ -59,7 +59,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One of the dossier's fault switches: what it does, and its value when off.
+    """One fault switch: what it does, and its value when off.
 
     `choices` are all the values there are; of a list, all the values of its items.
     """

@@ -780,7 +780,7 @@ def test_switches_with_wrong_names_or_values_are_refused(room: Sandbox) -> None:
     assert room.set == {}
 
 
-def test_every_switch_of_the_dossier_is_there() -> None:
+def test_every_switch_is_there() -> None:
     assert set(Sandbox.switches) >= {
         "auth",
         "limit_over",

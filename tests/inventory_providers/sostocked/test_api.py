@@ -857,7 +857,7 @@ def test_cells_that_are_no_numbers_are_said_once_per_column(
     ]
 
 
-def test_odd_cells_arrive_as_the_dossier_knows_them(room: Sandbox, session: api.SoStocked) -> None:
+def test_odd_cells_arrive_as_they_are_known_to_come(room: Sandbox, session: api.SoStocked) -> None:
     room.turn("cells", ["thousands", "scientific", "line_break", "nan"])
     found = read(session)
     assert set(found.keys) == set(room.rows(INVENTORY.name))

@@ -1138,7 +1138,7 @@ def test_status_gives_one_answer_each_and_then_is_good(room: Sandbox) -> None:
 # The room as the tests' tool
 
 
-def test_every_switch_of_the_dossier_is_there() -> None:
+def test_every_switch_is_there() -> None:
     assert set(Sandbox.switches) >= {
         "body",
         "paging",
