@@ -98,6 +98,8 @@ def register_raw_secrets(raw: Any) -> None:
         for key, value in raw.items():
             if isinstance(value, dict | list):
                 register_raw_secrets(value)
+            elif value is None or isinstance(value, bool):
+                continue  # no secret, and a word that messages need
             elif any(word in str(key).lower() for word in ("password", "secret", "token")):
                 redaction.register(str(value))
     elif isinstance(raw, list):

@@ -249,3 +249,8 @@ def test_every_credential_of_a_room_is_secret(room: Any) -> None:
     for name, part in settings.json_schema(room.settings)["properties"].items():
         sounds = any(word in name for word in ("password", "secret", "token"))
         assert bool(part.get("secret")) == sounds, name
+
+
+def test_what_is_not_set_is_no_secret() -> None:
+    settings.register_raw_secrets({"access_token": None, "password": True, "tokens": [None]})
+    assert redaction.redact("None is True") == "None is True"
