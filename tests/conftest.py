@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
+import hypothesis
 import pytest
 import requests_mock
 
@@ -28,6 +29,10 @@ from inventory_providers.sandbox.room import Clock as SandboxClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+# The same examples in each run: what passes here passes there, however busy the machine is.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 LONGEST_SLEEP = 0.25
