@@ -19,8 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from inventory_providers import times, values
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import NotJson, dumps, loads
-
-Number = int | Decimal
+from inventory_providers.records import Number, camel
 
 
 class _Part(BaseModel):
@@ -242,18 +241,13 @@ class Row(NamedTuple):
 _Reader = Callable[[Any, str], Any]
 
 
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(other.capitalize() for other in others)
-
-
 class _Object:
     """Reads one object of the document into the properties of its model."""
 
     def __init__(self, model: type[BaseModel], path: str = "") -> None:
         self._fields: list[tuple[str, str, str, _Reader]] = []
         for name, field in model.model_fields.items():
-            wire = _camel(name)
+            wire = camel(name)
             self._fields.append((wire, name, path + wire, _reader(field.annotation, path + wire)))
         self._names = frozenset(wire for wire, *_ in self._fields)
         self._path = path
@@ -348,7 +342,7 @@ def _struct(model: type[BaseModel], *, sent: bool) -> Any:
         for name, field in model.model_fields.items()
     ]
     if sent:
-        return msgspec.defstruct(model.__name__, fields, rename=_camel, forbid_unknown_fields=True)
+        return msgspec.defstruct(model.__name__, fields, rename=camel, forbid_unknown_fields=True)
     return msgspec.defstruct(model.__name__, fields)
 
 
