@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Fields = Mapping[str, Any]
+Key = tuple[str, ...]
+Effect = Literal["set", "create", "add", "delete"]
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
@@ -120,39 +122,100 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What one input record asks for: `fields` of the item `key`, all checked.
+    """What one input record asks for, all of it checked: `fields` of the item `key`.
 
     `expected` are live values that must hold for the wish to be carried out. `extra` goes along
-    with the write and is no part of the level (an operator's name).
+    with the write and is no part of the level (an operator's name). `event` tells one addition from
+    the next: the same one is carried out once, for ever.
     """
 
-    key: str
+    key: Key
     fields: Fields
     expected: Fields = field(default_factory=dict)
     extra: Fields = field(default_factory=dict)
+    event: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One intended write: what stands there now, what shall stand there, and what is sent along."""
+    """One intended write: what stands there now, what shall stand there, and what is sent along.
 
-    key: str
-    before: Fields
-    after: Fields
+    None for `before` or `after` means that there is no such item. `asked` is what the record gave;
+    for an addition `after` is the sum.
+    """
+
+    key: Key
+    before: Fields | None
+    after: Fields | None
+    asked: Fields = field(default_factory=dict)
     extra: Fields = field(default_factory=dict)
+    event: str | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of the fields that differ."""
-        return tuple(name for name, value in self.after.items() if self.before[name] != value)
+        """The names of the values that differ, of an item that stays."""
+        before, after = self.before, self.after
+        if before is None or after is None:
+            return ()
+        return tuple(name for name, value in after.items() if before[name] != value)
 
-    def done(self, live: Fields) -> bool:
-        """Whether the live values are the wanted ones."""
-        return all(live[name] == value for name, value in self.after.items())
+    @property
+    def is_none(self) -> bool:
+        """Whether it stands there already."""
+        return (self.before is None) == (self.after is None) and not self.fields
 
-    def not_begun(self, live: Fields) -> bool:
-        """Whether the live values are still those from before."""
+    @property
+    def cannot_be_told(self) -> bool:
+        """Whether nothing that stands there shows if it was made: an addition to who knows what."""
+        return self.event is not None and not self.fields
+
+    def done(self, live: Fields | None) -> bool:
+        """Whether what stands there is what is wanted."""
+        if live is None or self.after is None:
+            return live is None and self.after is None
+        if self.cannot_be_told:
+            return False
+        return all(live[name] == self.after[name] for name in self.fields)
+
+    def not_begun(self, live: Fields | None) -> bool:
+        """Whether what stands there is what stood there before."""
+        if live is None or self.before is None:
+            return live is None and self.before is None
+        if self.cannot_be_told:
+            return False
         return all(live[name] == self.before[name] for name in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request that writes, exactly as it will be sent but for the credentials.
+
+    `path` has the query. `token` makes the provider carry it out once, however often it comes.
+    """
+
+    method: str
+    path: str
+    body: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What the writes of a provider change: `key` names an item, `level` its units in stock.
+
+    `levels` reads the live values of some items in full, leaving out those that do not exist.
+    `account` says whose items they are, without a credential: what is unfinished there is no
+    business of another account. `admit` raises `Rejected` for a key that the settings have nothing
+    to do with. `lag` are the seconds to wait before each further look, where the provider shows a
+    write later than it answers.
+    """
+
+    key: tuple[str, ...]
+    level: str
+    account: Callable[[Any], str]
+    levels: Callable[[Any, Collection[Key]], Mapping[Key, Fields]]
+    admit: Callable[[Any, Key], None] = lambda _settings, _key: None
+    lag: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +223,24 @@ class Write:
     """One thing that the target can do at a provider.
 
     `parse` turns a record into a wish, or raises `Rejected`; it never asks the provider. `check`
-    raises `Rejected` for a change that must not be sent whatever the provider would say. `levels`
-    reads the live values of the items, leaving out those that do not exist. `send` carries out a
-    batch of at most `batch_size` changes in one request, raising `Rejected` where the provider
-    refuses it as a whole and `Uncertain` where the outcome is not known.
+    raises `Rejected` for a change that must not be sent whatever the provider would say. `order`
+    makes one request of at most `batch_size` changes. `send` carries it out, raising `Rejected`
+    where the provider refuses it as a whole and `Uncertain` where the outcome is not known; an
+    order with a token may be sent again as it is. `permit` raises `ConfigError` where the settings
+    do not allow the write at all.
     """
 
     stream: str
-    effect: Literal["set", "create", "add", "delete"]
+    effect: Effect
     endpoint: str
     description: str
-    key: str
+    items: Items
     batch_size: int
     parse: Callable[[Record], Wish]
-    check: Callable[[Change], None]
-    levels: Callable[[Any, Collection[str]], Mapping[str, Fields]]
-    send: Callable[[Any, Sequence[Change]], None]
+    order: Callable[[Sequence[Change]], Order]
+    send: Callable[[Any, Order], None]
+    check: Callable[[Change], None] = lambda _: None
+    permit: Callable[[Any], None] = lambda _: None
 
 
 class Session(ABC):

@@ -10,8 +10,10 @@ credential, a response body or a value of the configuration.
     |- Denied               3   sign-in refused: change a credential
     |- Malformed            4   the provider's answer is not as documented
     |- Unavailable          5   was retried; run again later
+    |- Guarded              6   a guard stopped the run before it wrote anything
     |- Rejected             7   this record cannot be written; the others can
     |- Uncertain            8   a write was sent and no answer came
+    |- JournalHeld          9   another run writes at the moment
     `- OutputError         10   standard output or a file cannot be written
        `- ScratchError     10   a temporary file cannot be written
 """
@@ -28,6 +30,8 @@ class InventoryError(Exception):
 
     exit_code: ClassVar[int] = 1
     usual_advice: ClassVar[str] = ""
+    # Whether an earlier try of the same request may have been carried out.
+    in_doubt = False
 
     def __init__(
         self, message: str, *, place: str | None = None, advice: str | None = None
@@ -91,11 +95,36 @@ class Malformed(InventoryError):
     )
 
 
-class Unavailable(InventoryError):
+class _NotAnswered(InventoryError):
+    """`silent` says that a request was sent which was not even answered with an error."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        place: str | None = None,
+        advice: str | None = None,
+        silent: bool = False,
+    ) -> None:
+        super().__init__(message, place=place, advice=advice)
+        self.silent = silent
+
+
+class Unavailable(_NotAnswered):
     """Retried for the whole budget without success; safe to run again."""
 
     exit_code = 5
     usual_advice = "Nothing is lost: run again later"
+
+
+class Guarded(InventoryError):
+    """A guard stopped the run before it wrote anything."""
+
+    exit_code = 6
+    usual_advice = (
+        "Nothing of this input was written, no STATE was passed on. See what would change with "
+        "mode plan; where it is right, raise the limit for one run"
+    )
 
 
 class Rejected(InventoryError):
@@ -104,11 +133,18 @@ class Rejected(InventoryError):
     exit_code = 7
 
 
-class Uncertain(InventoryError):
+class Uncertain(_NotAnswered):
     """A write left us and its outcome is not known."""
 
     exit_code = 8
     usual_advice = "Run again: live levels are compared before anything is sent"
+
+
+class JournalHeld(InventoryError):
+    """Another run holds the journal; this one wrote nothing."""
+
+    exit_code = 9
+    usual_advice = "Wait for it to end, or give each pipeline a journal_path of its own"
 
 
 class OutputError(InventoryError):

@@ -54,9 +54,9 @@ _NOT_TAKEN = frozenset({408, 425, 429})
 class Call:
     """One request, without credentials. `repeatable` is false for what changes stock.
 
-    `document` is sent as JSON. `signed` is false for the sign-in itself. `patience` multiplies the
-    times that one try may take; `budget` are the seconds for all tries, where they are fewer than
-    the policy's.
+    `document` is sent as JSON; `encoded` is JSON already. `signed` is false for the sign-in itself.
+    `patience` multiplies the times that one try may take; `budget` are the seconds for all tries,
+    where they are fewer than the policy's.
     """
 
     method: str
@@ -64,6 +64,7 @@ class Call:
     query: Sequence[tuple[str, str]] = ()
     form: Sequence[tuple[str, str]] | None = None
     document: Any = None
+    encoded: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     signed: bool = True
@@ -86,13 +87,19 @@ class Answer:
 
 
 class TryAgain(Exception):
-    """A passing fault: the same request may be sent again."""
+    """A passing fault: the same request may be sent again.
 
-    def __init__(self, cause: str, *, after: float | None = None, sent: bool = True) -> None:
+    `sent` says that the provider may have carried it out, `silent` that it did not even answer.
+    """
+
+    def __init__(
+        self, cause: str, *, after: float | None = None, sent: bool = True, silent: bool = False
+    ) -> None:
         super().__init__(cause)
         self.cause = cause
         self.after = after
         self.sent = sent
+        self.silent = silent
 
 
 class Garbled(TryAgain):
@@ -240,19 +247,22 @@ class Door:
                 self._wait_or_give_up(call, trouble, attempt)
             except SignInAgain as again:
                 if renew is None:
+                    again.denied.in_doubt = attempt.sent
                     raise again.denied.at(self.names.provider) from None
                 renew()
                 renew = None
+            except InventoryError as error:
+                error.in_doubt = attempt.sent
+                raise
             else:
                 self._is_down = False
                 return found
 
     def _wait_or_give_up(self, call: Call, trouble: TryAgain, attempt: _Attempt) -> None:
+        attempt.silent |= trouble.silent
+        attempt.sent |= trouble.sent
         if not call.repeatable and trouble.sent:
-            raise Uncertain(
-                f"a write was sent and its outcome is not known ({trouble.cause})",
-                place=self.names.provider,
-            )
+            raise self._uncertain(trouble)
         wait = None if self._closed or self._is_down else attempt.next_wait(trouble)
         if wait is None:
             # Neither a short budget of its own nor an answer that cannot be read is an outage.
@@ -263,6 +273,13 @@ class Door:
         )
         self._environment.clock.sleep(wait)
 
+    def _uncertain(self, trouble: TryAgain) -> Uncertain:
+        return Uncertain(
+            f"a write was sent and its outcome is not known ({trouble.cause})",
+            place=self.names.provider,
+            silent=trouble.silent,
+        )
+
     def _give_up(self, trouble: TryAgain, attempt: _Attempt) -> NoReturn:
         times = f", {attempt.count} times in {attempt.elapsed():.0f} s" if attempt.count > 1 else ""
         tried = f"{trouble.cause}{times}"
@@ -272,7 +289,7 @@ class Door:
                 place=self.names.provider,
                 advice=f"Check {self.names.api_url}; if it is right, ask the provider",
             )
-        raise Unavailable(tried, place=self.names.provider)
+        raise Unavailable(tried, place=self.names.provider, silent=attempt.silent)
 
     def _once(self, call: Call, file: IO[bytes] | None) -> Answer:
         if self._pace is not None:
@@ -335,8 +352,8 @@ class Door:
                 place=self.names.provider,
                 advice=f"Check {self.names.api_url}",
             )
-        unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        return TryAgain(_CAUSES.get(type(error), "the connection broke"), sent=not unsent)
+        sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        return TryAgain(_CAUSES.get(type(error), "the connection broke"), sent=sent, silent=sent)
 
     def _unsendable(self) -> ConfigError:
         return ConfigError("a setting cannot be sent in a header", place=self.names.provider)
@@ -378,6 +395,7 @@ class _Attempt:
         self._budget = policy.budget if budget is None else min(budget, policy.budget)
         self._start = self._clock.monotonic()
         self.count = 0
+        self.silent = self.sent = False
 
     def elapsed(self) -> float:
         """Seconds since the first try began."""
@@ -444,6 +462,8 @@ def encode(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _body(call: Call) -> bytes | None:
+    if call.encoded is not None:
+        return call.encoded.encode()
     if call.document is not None:
         return dumps(call.document)
     return None if call.form is None else encode(call.form).encode()
@@ -453,7 +473,7 @@ def _headers(call: Call) -> dict[str, str]:
     headers = dict(call.headers)
     if call.form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    if call.document is not None:
+    if call.document is not None or call.encoded is not None:
         headers["Content-Type"] = "application/json"
     return headers
 

@@ -103,6 +103,11 @@ def part(value: Any, name: str) -> dict[str, Any] | None:
     raise _wrong(name, "an object", value)
 
 
+def can_be_encoded(words: str) -> bool:
+    """Whether text can be sent: half an emoji is legal in JSON, and nowhere else."""
+    return not any("\ud800" <= one <= "\udfff" for one in words)
+
+
 def one_line(words: Any) -> str:
     """A provider's own words for a message: redacted before they are cut, and on one line."""
     text_of = "" if words is None else str(words)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from inventory_providers.amazon_fba import api, wire
+from inventory_providers.amazon_fba import api, wire, writes
 from inventory_providers.amazon_fba.settings import NAME, AmazonFbaSettings
-from inventory_providers.contract import Provider, Stream
+from inventory_providers.contract import Items, Provider, Stream, Write
+
+ITEMS = Items(
+    key=("marketplace_id", "seller_sku"),
+    level="fulfillable_quantity",
+    account=writes.account,
+    levels=api.read_levels,
+    admit=writes.admit,
+    lag=(2.0, 5.0, 13.0),
+)
 
 PROVIDER = Provider(
     name=NAME,
@@ -30,6 +39,53 @@ PROVIDER = Provider(
             read=api.read_summaries,
             full_refresh=True,
             partitions=api.partitions,
+        ),
+    ),
+    writes=(
+        Write(
+            stream="amazon_fba_create_inventory_item",
+            effect="create",
+            endpoint="POST /fba/inventory/v1/items",
+            description=(
+                "Creates an item with nothing in stock from seller_sku, marketplace_id and "
+                "product_name. Only in Amazon's sandbox."
+            ),
+            items=ITEMS,
+            batch_size=1,
+            parse=writes.to_create,
+            order=writes.order_create,
+            send=writes.send,
+            permit=writes.permit,
+        ),
+        Write(
+            stream="amazon_fba_add_inventory",
+            effect="add",
+            endpoint="POST /fba/inventory/v1/items/inventory",
+            description=(
+                "Adds quantity units to the stock of seller_sku in marketplace_id. The same "
+                "idempotency_key is carried out once, for ever. Only in Amazon's sandbox."
+            ),
+            items=ITEMS,
+            batch_size=1,
+            parse=writes.to_add,
+            order=writes.order_add,
+            send=writes.send,
+            permit=writes.permit,
+        ),
+        Write(
+            stream="amazon_fba_delete_inventory_item",
+            effect="delete",
+            endpoint="DELETE /fba/inventory/v1/items/{sellerSku}",
+            description=(
+                "Deletes the item seller_sku in marketplace_id; one that is not there is done. "
+                "Only in Amazon's sandbox."
+            ),
+            items=ITEMS,
+            batch_size=1,
+            parse=writes.to_delete,
+            order=writes.order_delete,
+            send=writes.send,
+            permit=writes.permit,
         ),
     ),
 )

@@ -1,18 +1,22 @@
-"""Amazon FBA over the wire: how to ask, and how to read a marketplace before its token dies.
+"""Amazon FBA over the wire: how to ask, how to read before a page token dies, how to write.
 
-Source: "FBA Inventory API v1 Reference", operation "getInventorySummaries". A page token lives 30
-seconds, so the whole walk over a marketplace is fetched before a row of it is emitted.
+Source: "FBA Inventory API v1 Reference". A page token of "getInventorySummaries" lives 30 seconds,
+so the whole walk over a marketplace is fetched before a row of it is emitted. What is written, and
+to which address, stands in `writes.py`.
 """
 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from inventory_providers import times
-from inventory_providers.amazon_fba import wire
+from inventory_providers.amazon_fba import wire, writes
 from inventory_providers.amazon_fba.lwa import NAMES, PATIENCE, SignIn
 from inventory_providers.amazon_fba.settings import NAME
 from inventory_providers.contract import Page, Session
@@ -21,18 +25,20 @@ from inventory_providers.errors import (
     Denied,
     InventoryError,
     Malformed,
+    Rejected,
     Unavailable,
+    Uncertain,
 )
-from inventory_providers.http import Call, Door, SignInAgain
+from inventory_providers.http import Call, Door, Garbled, SignInAgain, TryAgain
 from inventory_providers.pacing import Pace
 from inventory_providers.spool import Spool
-from inventory_providers.values import one_line
+from inventory_providers.values import can_be_encoded, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from inventory_providers.amazon_fba.settings import AmazonFbaSettings
-    from inventory_providers.contract import ReadRequest
+    from inventory_providers.contract import Fields, Key, Order, ReadRequest
     from inventory_providers.environment import Environment
     from inventory_providers.http import Answer
 
@@ -45,8 +51,8 @@ MARKETPLACES = f"{NAME}.marketplace_ids"
 LONGEST_USER_AGENT = 500
 
 # Requests per second and burst, for `sandbox` false and true. The bucket belongs to the account:
-# all marketplaces draw on it. Requests do not arrive as evenly as they leave, so a little less than
-# is allowed, and one less at once, keeps 429 rare.
+# all marketplaces draw on it; the writes have others than the reads. Requests do not arrive as
+# evenly as they leave, so a little less than is allowed, and one less at once, keeps 429 rare.
 RATES = {False: (2.0, 2), True: (5.0, 15)}
 SLACK = 0.9
 
@@ -60,6 +66,14 @@ OLDEST = timedelta(days=540)
 PAGE_OF_RECORDS = 500
 # More pages in a row than this without a new SKU are no walk any more.
 MOST_IDLE_PAGES = 1000
+
+# Of `sellerSkus`: how many the document allows, and how long their list may be, in an address of
+# which servers usually take 8000 characters.
+MOST_SKUS = 50
+LONGEST_LIST = writes.LONGEST_SKU
+
+# Failures that are the provider's own, even where they come with a status of success.
+PASSING_CODES = frozenset({"InternalFailure", "QuotaExceeded", "ServiceUnavailable"})
 
 Pairs = list[tuple[str, str]]
 
@@ -80,8 +94,9 @@ def connect(settings: AmazonFbaSettings, environment: Environment) -> AmazonFba:
 class Question:
     """One page to ask for. Between two pages of a walk only the token changes.
 
-    `start` is the text of `startDateTime`. Of the answer with this token `arrived` is when it came,
-    on the monotonic clock, and `born` when it was asked for: no token is older than that.
+    `start` is the text of `startDateTime`; with it the provider ignores `skus`. Of the answer with
+    this token `arrived` is when it came, on the monotonic clock, and `born` when it was asked for:
+    no token is older than that.
     """
 
     marketplace: str
@@ -89,6 +104,7 @@ class Question:
     token: str | None = None
     arrived: float = 0.0
     born: float = 0.0
+    skus: tuple[str, ...] = ()
 
     @property
     def query(self) -> Pairs:
@@ -101,6 +117,9 @@ class Question:
         ]
         if self.start is not None:
             pairs.append(("startDateTime", self.start))
+        if self.skus:
+            name = "sellerSku" if len(self.skus) == 1 else "sellerSkus"
+            pairs.append((name, ",".join(self.skus)))
         if self.token is not None:
             pairs.append(("nextToken", self.token))
         return pairs
@@ -139,6 +158,10 @@ class TooLongAgo(Exception):
     """`startDateTime` is earlier than the provider looks back."""
 
 
+class NotThere(Rejected):
+    """A write is about an item that does not exist."""
+
+
 class AmazonFba(Session):
     """One seller account in one region. Marketplaces are read one after the other."""
 
@@ -146,11 +169,12 @@ class AmazonFba(Session):
         _check_user_agent(environment.user_agent)
         # Silence is no worse than a trickle: both may take the time of one try.
         policy = replace(environment.policy, idle=environment.policy.deadline)
+        self.settings = settings
         self.environment = environment
         self._question = Question("")
         self._unknown: set[str] = set()
         self._sign_in = SignIn(settings, environment, policy)
-        rate, burst = RATES[settings.sandbox]
+        self._writing: Door | None = None
         self._door = Door(
             settings.base_url,
             names=NAMES,
@@ -158,19 +182,27 @@ class AmazonFba(Session):
             sign=self._sign,
             renew=self._sign_in.forget,
             explain=self._explain,
-            pace=Pace(rate * SLACK, burst - 1, environment.clock),
+            pace=self._pace(),
             policy=policy,
         )
+
+    def _pace(self) -> Pace:
+        rate, burst = RATES[self.settings.sandbox]
+        return Pace(rate * SLACK, burst - 1, self.environment.clock)
+
+    def _doors(self) -> list[Door]:
+        doors = [self._door, self._sign_in.door]
+        return doors if self._writing is None else [*doors, self._writing]
 
     @property
     def requests(self) -> int:
         """How many requests were sent so far, those of the sign-in included."""
-        return self._door.requests + self._sign_in.door.requests
+        return sum(door.requests for door in self._doors())
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._door.close()
-        self._sign_in.door.close()
+        for door in self._doors():
+            door.close()
 
     def ask(self, question: Question) -> Found:
         """One page of "getInventorySummaries".
@@ -189,7 +221,10 @@ class AmazonFba(Session):
         return self._question.left(self.environment.clock.monotonic())
 
     def _sign(self, call: Call) -> Call:
-        token = self._sign_in.token(self._left())
+        return self._signed(call, self._left())
+
+    def _signed(self, call: Call, budget: float | None) -> Call:
+        token = self._sign_in.token(budget)
         return replace(call, headers={**call.headers, "x-amz-access-token": token})
 
     # ---- good answers ----
@@ -242,8 +277,7 @@ class AmazonFba(Session):
         if not isinstance(pagination, dict):
             raise self._malformed(f"pagination is {_state(pagination)}")
         token = pagination.get("nextToken")
-        # Half an emoji is legal JSON, and cannot be sent back.
-        if token is not None and not (isinstance(token, str) and _is_whole(token)):
+        if token is not None and not (isinstance(token, str) and can_be_encoded(token)):
             raise self._malformed(f"pagination.nextToken is {_state(token)}")
         return token or None
 
@@ -275,31 +309,12 @@ class AmazonFba(Session):
         said = _said(answer, found)
         LOG.info("%s: %s", self._question.place, said)
         if answer.status in {401, 403}:
-            return self._forbidden(found, said)
+            return _forbidden(found, said, self._question.place)
         if answer.status == 404:
             return self._malformed(f"no such resource ({said})", f"Check {NAMES.api_url}")
         if answer.status != 400 or found is None:
             return None
         return self._restart(found, answer) or self._bad_request(found, said)
-
-    def _forbidden(self, found: wire.Failure | None, said: str) -> Exception:
-        """403 is many things: a token that has ended, a marketplace of somebody else, a defect."""
-        if found is None:
-            return NAMES.denied(said)
-        if "MissingAuthenticationToken" in found.codes:
-            return self._malformed(f"the access token did not arrive ({said})")
-        details = found.details.lower()
-        if any(word in details for word in ("expired", "revoked", "malformed")):
-            return SignInAgain(NAMES.denied(said))
-        return Denied(
-            f"this marketplace is refused ({said})",
-            place=self._question.place,
-            advice=(
-                f"Check that each of {MARKETPLACES} belongs to the account and the region of "
-                f"{NAMES.sign_in}, and that the app has the role Product Listing"
-            ),
-            partly=True,
-        )
 
     def _restart(self, found: wire.Failure, answer: Answer) -> Exception | None:
         words = found.words.lower()
@@ -321,6 +336,52 @@ class AmazonFba(Session):
             )
         return self._malformed(f"the request is refused ({said})")
 
+    # ---- writing ----
+
+    def write(self, order: Order) -> None:
+        """Carry out one order of "createInventoryItem", "addInventory" or "deleteInventoryItem".
+
+        Only an answer that says so counts as done: status 200 with an object without `errors`, and
+        for a delete the documented 404, for an item that is not there is what was wanted. An order
+        with a token, and a delete, is sent again within the budget as it is; nothing else is. What
+        no answer was understood of is never taken for done, nor for refused.
+
+        Raises:
+            ConfigError: this is not the provider's sandbox; nothing was requested.
+            Rejected: the provider refuses the item, with status 400 or 404 or with `errors`.
+            Denied, Malformed: the provider refuses the request, whatever the item.
+            Unavailable: an order that may be sent again had no good answer in the whole budget.
+            Uncertain: any other had none, or several answers came that cannot be understood.
+        """
+        writes.permit(self.settings)
+        door = self._door_for_writes()
+        before = door.requests
+        try:
+            door.json(_call(order), _written)
+        except NotThere:
+            if order.method != "DELETE":
+                raise
+        except Malformed as error:
+            # The door's word for several answers that came and could not be read; where nothing was
+            # sent, they were those of the sign-in.
+            if door.requests == before or not isinstance(error.__context__, Garbled):
+                raise
+            text = f"a write was sent and its outcome is not known ({error.message})"
+            raise Uncertain(text, place=NAME) from None
+
+    def _door_for_writes(self) -> Door:
+        if self._writing is None:
+            self._writing = Door(
+                self.settings.base_url,
+                names=NAMES,
+                environment=self.environment,
+                sign=lambda call: self._signed(call, None),
+                renew=self._sign_in.forget,
+                explain=_refused,
+                pace=self._pace(),
+            )
+        return self._writing
+
 
 def _check_user_agent(agent: str | None) -> None:
     if agent is not None and len(agent) > LONGEST_USER_AGENT:
@@ -330,8 +391,70 @@ def _check_user_agent(agent: str | None) -> None:
         )
 
 
-def _is_whole(text: str) -> bool:
-    return not any("\ud800" <= one <= "\udfff" for one in text)
+def _forbidden(found: wire.Failure | None, said: str, place: str) -> Exception:
+    """403 is many things: a token that has ended, a marketplace of somebody else, a defect."""
+    if found is None:
+        return NAMES.denied(said)
+    if "MissingAuthenticationToken" in found.codes:
+        return Malformed(f"the access token did not arrive ({said})", place=place)
+    details = found.details.lower()
+    if any(word in details for word in ("expired", "revoked", "malformed")):
+        return SignInAgain(NAMES.denied(said))
+    return Denied(
+        f"this marketplace is refused ({said})",
+        place=place,
+        advice=(
+            f"Check that each of {MARKETPLACES} belongs to the account and the region of "
+            f"{NAMES.sign_in}, and that the app has the role Product Listing"
+        ),
+        partly=True,
+    )
+
+
+def _call(order: Order) -> Call:
+    """An order as a request; one that the provider carries out once may be sent again."""
+    return Call(
+        order.method,
+        order.path,
+        encoded=order.body or None,
+        headers={} if order.token is None else {"x-amzn-idempotency-token": order.token},
+        repeatable=order.token is not None or order.method == "DELETE",
+    )
+
+
+def _written(document: Any, answer: Answer) -> None:
+    """Whether an answer with status 200 says that a write is done."""
+    if not isinstance(document, dict):
+        raise Garbled(f"the answer is {_kind(document)}, no object")
+    errors = document.get("errors")
+    if errors is None or errors == []:
+        return
+    found = wire.failure(document)
+    if found is None:
+        raise Garbled(f"errors is {_state(errors)}")
+    said = _said(answer, found)
+    LOG.info("%s: %s", NAME, said)
+    if PASSING_CODES.intersection(found.codes):
+        raise TryAgain(said)
+    raise _rejected(said)
+
+
+def _refused(answer: Answer) -> Exception | None:
+    """What an answer other than 2xx to a write means; None leaves it to the door.
+
+    A 404 without the documented body may be that of any host: nothing is deleted by it.
+    """
+    found = wire.failure_of(answer.body)
+    said = _said(answer, found)
+    LOG.info("%s: %s", NAME, said)
+    if answer.status in {401, 403}:
+        return _forbidden(found, said, NAME)
+    kind = {400: Rejected, 404: NotThere}.get(answer.status)
+    return None if found is None or kind is None else _rejected(said, kind)
+
+
+def _rejected(said: str, kind: type[Rejected] = Rejected) -> Rejected:
+    return kind(f"the provider refused it ({said})", place=NAME)
 
 
 def _kind(value: Any) -> str:
@@ -414,22 +537,32 @@ def _first_rows(session: AmazonFba, marketplace: str, limit: int, now: datetime)
         return keep.page([line for line, _ in keep.spool], _began(now, found))
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What one walk has fetched so far: one row per SKU, the last one."""
+@dataclass(slots=True, kw_only=True)
+class _Fetched(ABC):
+    """What one walk has come across so far; `idle` are the last pages without a new SKU."""
 
-    spool: Spool[int]
     unknown: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     pages: int = 0
     idle: int = 0
+
+    @abstractmethod
+    def take(self, found: Found, rows: Sequence[Any]) -> None:
+        """Keep the rows of a page."""
+
+
+@dataclass(slots=True)
+class _Kept(_Fetched):
+    """What a walk over a marketplace has fetched so far: one row per SKU, the last one."""
+
+    spool: Spool[int]
     twins: int = 0
     unlike: int = 0
     nameless: int = 0
     first_nameless: str = ""
 
     def take(self, found: Found, rows: Sequence[Any]) -> None:
-        """Keep the rows of a page."""
+        """Keep them in the spool."""
         self.pages += 1
         known = len(self.spool)
         for raw in rows:
@@ -458,34 +591,46 @@ class _Kept:
 
 
 class _Walk:
-    """One marketplace from its first page to its last, begun again when its token dies."""
+    """One question from its first page to its last, begun again when its token dies."""
 
     def __init__(self, session: AmazonFba, first: Question, now: datetime) -> None:
         self._session, self._first, self._now = session, first, now
         self._began: datetime | None = None
         self._refused_young_at = 0
+        self._restarts = 0
 
     def pages(self) -> Iterator[Page]:
         """All rows, then the bookmark."""
-        restarts = 0
         while True:
             with Spool[int]() as spool:
                 kept = _Kept(spool)
-                trouble = self._trouble(kept)
-                if trouble is None:
+                if self._completes(kept):
                     yield from self._emit(kept)
                     return
-            if restarts == MOST_RESTARTS:
-                trouble.message += f", in the last of {restarts + 1} walks"
-                raise trouble
-            restarts += 1
-            LOG.warning(
-                "%s: %s; reading it again from its first page",
-                self._first.place,
-                trouble.message,
-            )
 
-    def _trouble(self, kept: _Kept) -> InventoryError | None:
+    def levels(self) -> dict[str, Fields]:
+        """The live values of the SKUs that were asked for, as far as they are there."""
+        while True:
+            live = _Live(frozenset(self._first.skus))
+            if self._completes(live):
+                live.report(self._first.place)
+                return live.levels
+
+    def _completes(self, kept: _Fetched) -> bool:
+        """Fetch every page; where it is false, it has to be begun again with nothing of this."""
+        trouble = self._trouble(kept)
+        if trouble is None:
+            return True
+        if self._restarts == MOST_RESTARTS:
+            trouble.message += f", in the last of {self._restarts + 1} walks"
+            raise trouble
+        self._restarts += 1
+        LOG.warning(
+            "%s: %s; reading it again from its first page", self._first.place, trouble.message
+        )
+        return False
+
+    def _trouble(self, kept: _Fetched) -> InventoryError | None:
         """Fetch every page; what came in between, where a new walk may help."""
         try:
             self._fetch(kept)
@@ -503,7 +648,7 @@ class _Walk:
             return error
         return None
 
-    def _fetch(self, kept: _Kept) -> None:
+    def _fetch(self, kept: _Fetched) -> None:
         question = self._first
         while True:
             found = self._session.ask(question)
@@ -559,3 +704,72 @@ class _Walk:
                 kept.twins,
                 kept.unlike,
             )
+
+
+# ---- live levels ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Live(_Fetched):
+    """The live values of some SKUs; of two rows for one of them, the last."""
+
+    wanted: frozenset[str]
+    levels: dict[str, Fields] = field(default_factory=dict)
+    twins: int = 0
+
+    def take(self, found: Found, rows: Sequence[Any]) -> None:  # noqa: ARG002
+        """Keep the values of the rows that were asked for; others are sent, too."""
+        self.pages += 1
+        known = len(self.levels)
+        for raw in rows:
+            key = wire.key_of(raw)
+            if key in self.wanted:
+                self.twins += key in self.levels
+                self.levels[key] = wire.level_of(raw)
+        self.idle = 0 if len(self.levels) > known else self.idle + 1
+
+    def report(self, place: str) -> None:
+        """Say that a SKU has several rows, as one in two conditions would."""
+        if self.twins:
+            LOG.warning("%s: %d SKUs have a second row; the last one wins", place, self.twins)
+
+
+def read_levels(session: AmazonFba, keys: Collection[Key]) -> Mapping[Key, Fields]:
+    """The live values of these items; one that does not exist is left out.
+
+    They are `fulfillable_quantity`, `total_quantity` and `last_updated_time`, each None where it
+    is not sent. An item that cannot be asked for, because its SKU cannot be sent, is left out, too.
+
+    Raises:
+        ConfigError, Denied, Malformed, Unavailable: as their names say.
+    """
+    now = session.environment.clock.now()
+    found: dict[Key, Fields] = {}
+    for marketplace, group in groupby(sorted(set(keys)), key=lambda key: key[0]):
+        for skus in _lists([sku for _, sku in group if writes.is_sendable(sku)]):
+            live = _Walk(session, Question(marketplace, skus=skus), now).levels()
+            found |= {(marketplace, sku): level for sku, level in live.items()}
+    return found
+
+
+def _lists(skus: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Lists that can stand in one address; a SKU that no list can hold is alone."""
+    several: list[str] = []
+    length = 0
+    for sku in skus:
+        if _is_alone(sku):
+            yield (sku,)
+            continue
+        more = len(quote(f",{sku}", safe=""))
+        if len(several) == MOST_SKUS or (several and length + more > LONGEST_LIST):
+            yield tuple(several)
+            several, length = [], 0
+        several.append(sku)
+        length += more
+    if several:
+        yield tuple(several)
+
+
+def _is_alone(sku: str) -> bool:
+    """Whether a list might change a SKU: its comma, quotes, line ends, or blanks at its ends."""
+    return "," in sku or '"' in sku or sku != sku.strip() or not sku.isprintable()

@@ -49,6 +49,12 @@ def _wrong(reason: str) -> PydanticCustomError:
     return PydanticCustomError(NAME, "{reason}", {"reason": reason})
 
 
+def is_of_the_sandbox(url: str) -> bool:
+    """Whether an address is one of the provider's sandbox, or this machine."""
+    host = urlsplit(url).hostname or ""
+    return host.startswith("sandbox.") or is_loopback(host)
+
+
 class AmazonFbaSettings(ProviderSettings):
     """Amazon FBA: what one seller account has in Amazon's fulfillment network, in one region."""
 
@@ -102,12 +108,7 @@ class AmazonFbaSettings(ProviderSettings):
     @field_validator("api_url")
     @classmethod
     def _of_the_sandbox(cls, url: str | None, info: ValidationInfo) -> str | None:
-        host = urlsplit(url or "").hostname
-        if (
-            host
-            and info.data.get("sandbox")
-            and not (host.startswith("sandbox.") or is_loopback(host))
-        ):
+        if url is not None and info.data.get("sandbox") and not is_of_the_sandbox(url):
             raise _wrong("must be a host whose name begins with `sandbox.` where sandbox is true")
         return url
 

@@ -316,6 +316,24 @@ def key_of(raw: Any) -> str | None:
     return key if isinstance(key, str) and key else None
 
 
+def level_of(raw: dict[str, Any]) -> dict[str, Any]:
+    """The live values of a row that the target compares; None is what was not sent, never 0.
+
+    Raises:
+        Malformed: a value cannot be carried over; the message names the row and the property.
+    """
+    try:
+        details = values.part(raw.get("inventoryDetails"), "inventoryDetails") or {}
+        name = "inventoryDetails.fulfillableQuantity"
+        return {
+            "fulfillable_quantity": values.number(details.get("fulfillableQuantity"), name),
+            "total_quantity": values.number(raw.get("totalQuantity"), "totalQuantity"),
+            "last_updated_time": _moment(raw.get("lastUpdatedTime"), "lastUpdatedTime"),
+        }
+    except Malformed as error:
+        raise _in_row(raw, error) from None
+
+
 def described(raw: Any) -> str:
     """A row without a key, for a message."""
     if not isinstance(raw, dict):
@@ -375,12 +393,16 @@ def _to_row_slowly(raw: dict[str, Any], place: Place) -> Row:
     try:
         record = _SUMMARY(raw, "the row")
     except Malformed as error:
-        raise Malformed(f"row {values.one_line(raw['sellerSku'])}: {error.message}") from None
+        raise _in_row(raw, error) from None
     assert record is not None
     record["marketplace_id"] = place.marketplace
     record["granularity_type"], record["granularity_id"] = place.kind, place.id
     label = (record["fn_sku"], record["condition"])
     return Row(dumps(record), label, frozenset(_SUMMARY.unknown(raw)))
+
+
+def _in_row(raw: dict[str, Any], error: Malformed) -> Malformed:
+    return Malformed(f"row {values.one_line(raw['sellerSku'])}: {error.message}")
 
 
 # ---- answers -------------------------------------------------------------------------------------

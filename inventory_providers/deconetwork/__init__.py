@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from inventory_providers.contract import Provider, Stream, Write
+from inventory_providers.contract import Items, Provider, Stream, Write
 from inventory_providers.deconetwork import api, wire
 from inventory_providers.deconetwork.settings import DecoNetworkSettings
+
+ITEMS = Items(key=("dn_sku_id",), level="inv_lvl", account=api.account, levels=api.read_levels)
 
 PROVIDER = Provider(
     name=api.NAME,
@@ -36,12 +38,12 @@ PROVIDER = Provider(
             description=(
                 "Sets inv_on, inv_lvl, inv_warn and inv_reorder_to, each where the record has it."
             ),
-            key="dn_sku_id",
+            items=ITEMS,
             batch_size=api.MOST_ROWS,
             parse=wire.to_wish,
-            check=wire.check_change,
-            levels=api.read_levels,
+            order=api.order_update,
             send=api.send_update,
+            check=wire.check_change,
         ),
     ),
 )

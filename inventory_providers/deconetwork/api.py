@@ -12,11 +12,12 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from inventory_providers.contract import Page, Session, earlier
+from inventory_providers.contract import Order, Page, Session, earlier
 from inventory_providers.deconetwork import wire
 from inventory_providers.errors import Denied, InventoryError, Malformed, Rejected, Uncertain
-from inventory_providers.http import Call, Door, Names
+from inventory_providers.http import Call, Door, Names, encode
 from inventory_providers.paging import OffsetWalk, Slice
 from inventory_providers.spool import Spool
 from inventory_providers.values import one_line
@@ -24,7 +25,7 @@ from inventory_providers.values import one_line
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from inventory_providers.contract import Change, Fields, ReadRequest
+    from inventory_providers.contract import Change, Fields, Key, ReadRequest
     from inventory_providers.deconetwork.settings import DecoNetworkSettings
     from inventory_providers.deconetwork.wire import Row
     from inventory_providers.environment import Environment
@@ -145,17 +146,14 @@ class DecoNetwork(Session):
             if names:
                 LOG.warning("%s: %s: %s", STREAM, what, ", ".join(sorted(names)))
 
-    def update(self, changes: Sequence[Change]) -> None:
-        """Set the levels of up to 100 SKUs in one request ("multi change format", n from 1).
+    def update(self, order: Order) -> None:
+        """Set the levels of up to 100 SKUs in one request; see `order_update`.
 
         Raises:
             Rejected: a record in the batch is refused; whether a part was applied is not known.
             Malformed: the whole request is refused, for a reason that is no record's.
             Uncertain: no answer came, or none that can be understood.
         """
-        form: Pairs = []
-        for number, change in enumerate(changes, start=1):
-            form.extend((f"changes[{number}][{name}]", text) for name, text in _wire(change))
 
         def check(document: Any, answer: Answer) -> None:  # noqa: ARG001
             try:
@@ -164,7 +162,8 @@ class DecoNetwork(Session):
                 raise Uncertain(error.message, place=NAME) from None
             status.must_be_applied()
 
-        self._door.json(Call("POST", UPDATE, form=form, repeatable=False), check)
+        form = parse_qsl(order.body, strict_parsing=True)
+        self._door.json(Call(order.method, order.path, form=form, repeatable=False), check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +231,13 @@ def _total(value: Any) -> int | None:
 
 def _wire(change: Change) -> Iterator[tuple[str, str]]:
     """What is sent of a change: `inv_on` always (it is required), else only what differs."""
-    yield "dn_sku_id", change.key
-    on = change.after.get("inv_on", change.before["inv_on"])
-    yield "inv_on", "true" if on else "false"
+    (key,) = change.key
+    yield "dn_sku_id", key
+    level = {**(change.before or {}), **(change.after or {})}
+    yield "inv_on", "true" if level["inv_on"] else "false"
     for name in wire.NUMBERS:
         if name in change.fields:
-            yield name, str(int(change.after[name]))
+            yield name, str(int(level[name]))
     yield from change.extra.items()
 
 
@@ -629,21 +629,26 @@ def _is_last(found: Found, rows: list[Row]) -> bool:
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def read_levels(session: DecoNetwork, keys: Collection[str]) -> Mapping[str, Fields]:
+def account(settings: DecoNetworkSettings) -> str:
+    """Whose stock it is: the site's, whoever signs in."""
+    return settings.api_url
+
+
+def read_levels(session: DecoNetwork, keys: Collection[Key]) -> Mapping[Key, Fields]:
     """The live values of these SKUs; one that does not exist is left out.
 
     Asked product by product where that takes fewer requests than reading the site. That a
     `dn_sku_id` begins with its product's id is seen in the document's example, not promised there:
     what is not found that way is looked for in everything.
     """
-    wanted: set[str] = set(keys)
+    wanted = {key for (key,) in keys}
     levels: dict[str, Fields] = {}
     questions = _cheapest(session, wanted)
     for conditions in questions:
         levels.update(_levels(session, conditions, wanted))
     if wanted - levels.keys() and questions != [EVERYTHING]:
         levels.update(_levels(session, EVERYTHING, wanted))
-    return levels
+    return {(key,): level for key, level in levels.items()}
 
 
 def _cheapest(session: DecoNetwork, keys: set[str]) -> list[Pairs]:
@@ -688,6 +693,14 @@ def _levels(session: DecoNetwork, conditions: Pairs, wanted: set[str]) -> dict[s
     return levels
 
 
-def send_update(session: DecoNetwork, changes: Sequence[Change]) -> None:
+def order_update(changes: Sequence[Change]) -> Order:
+    """The request for a batch, in the "multi change format": `n` counts from 1."""
+    form: Pairs = []
+    for number, change in enumerate(changes, start=1):
+        form.extend((f"changes[{number}][{name}]", text) for name, text in _wire(change))
+    return Order("POST", UPDATE, encode(form))
+
+
+def send_update(session: DecoNetwork, order: Order) -> None:
     """Set the levels of a batch; see `DecoNetwork.update`."""
-    session.update(changes)
+    session.update(order)

@@ -266,20 +266,22 @@ def to_wish(record: Record) -> Wish:
     key = record.get("dn_sku_id")
     if not isinstance(key, str) or not key.strip():
         raise Rejected("dn_sku_id is missing or no text")
+    if not values.can_be_encoded(key):
+        raise Rejected("dn_sku_id has a character that cannot be sent")
     fields: dict[str, Any] = {}
     if record.get("inv_on") is not None:
-        fields["inv_on"] = _flag(record["inv_on"])
+        fields["inv_on"] = _flag(record["inv_on"], "inv_on")
     for name in NUMBERS:
         if record.get(name) is not None:
             fields[name] = _quantity(record[name], name)
     if not fields:
         raise Rejected(f"nothing to write: none of {', '.join(WRITABLE)} is given")
-    return Wish(key, fields, expected=_expected(record), extra=_operator(record))
+    return Wish((key,), fields, expected=_expected(record), extra=_operator(record))
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: Any, name: str) -> bool:
     if not isinstance(value, bool):
-        raise Rejected("inv_on must be true or false")
+        raise Rejected(f"{name} must be true or false")
     return value
 
 
@@ -297,21 +299,28 @@ def check_change(change: Change) -> None:
 
     A negative level that already stands there is no change.
     """
-    if change.fields and change.after.get("inv_on", change.before.get("inv_on")) is None:
+    level = {**(change.before or {}), **(change.after or {})}
+    if change.fields and level.get("inv_on") is None:
         raise Rejected("whether tracking is on is not known at the provider: give inv_on")
     for name in change.fields:
-        if name in NUMBERS and change.after[name] < 0:
+        if name in NUMBERS and level[name] < 0:
             raise Rejected(f"{name} must not be negative")
 
 
 def _expected(record: Record) -> dict[str, Any]:
-    expected = record.get("expected_inv_lvl")
-    if expected is None:
-        return {}
-    usable = isinstance(expected, int | Decimal) and not isinstance(expected, bool)
-    if not usable or not Decimal(expected).is_finite():
-        raise Rejected("expected_inv_lvl must be a number")
-    return {"inv_lvl": expected}
+    """`expected_inv_lvl`, and the same for the other fields that can be written."""
+    given = {name: record.get(f"expected_{name}") for name in WRITABLE}
+    expected = {name: value for name, value in given.items() if value is not None}
+    for name, value in expected.items():
+        if name == "inv_on":
+            _flag(value, "expected_inv_on")
+        elif isinstance(value, bool) or not isinstance(value, int | Decimal) or not _finite(value):
+            raise Rejected(f"expected_{name} must be a number")
+    return expected
+
+
+def _finite(value: int | Decimal) -> bool:
+    return Decimal(value).is_finite()
 
 
 def _operator(record: Record) -> dict[str, str]:
@@ -319,4 +328,6 @@ def _operator(record: Record) -> dict[str, str]:
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
             raise Rejected(f"{name} must be an id or a login")
+        if not values.can_be_encoded(str(value)):
+            raise Rejected(f"{name} has a character that cannot be sent")
     return {name: str(value) for name, value in given.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,6 +59,54 @@ def test_a_bookmark_at_the_beginning_of_time_does_not_overflow() -> None:
     assert bound is None or bound <= datetime(1, 1, 1, tzinfo=UTC)
 
 
+# ---- changes -------------------------------------------------------------------------------------
+
+LEVEL = {"a": 1, "b": 2, "c": True}
+
+
+def change(before: Any, after: Any) -> Change:
+    return Change(("k",), before, after)
+
+
 def test_the_fields_of_a_change_are_those_that_differ() -> None:
-    change = Change("k", before={"a": 1, "b": 2, "c": True}, after={"a": 1, "b": 3, "c": False})
-    assert change.fields == ("b", "c")
+    assert change(LEVEL, LEVEL | {"b": 3, "c": False}).fields == ("b", "c")
+
+
+def test_a_field_that_was_not_known_before_differs() -> None:
+    assert change({"a": None}, {"a": 0}).fields == ("a",)
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, {"a": 0}), ({"a": 0}, None)])
+def test_what_comes_or_goes_is_a_change_without_fields(before: Any, after: Any) -> None:
+    assert change(before, after).fields == ()
+    assert not change(before, after).is_none
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, None), (LEVEL, LEVEL), ({"a": 3}, {"a": Decimal("3.0")})]
+)
+def test_what_stands_there_already_is_no_change(before: Any, after: Any) -> None:
+    assert change(before, after).is_none
+
+
+levels = st.none() | st.fixed_dictionaries(
+    {"a": st.none() | st.integers(0, 2), "b": st.integers(0, 2), "c": st.booleans()}
+)
+
+
+@given(levels, levels, levels)
+def test_what_stands_there_is_the_old_or_the_new_or_neither(
+    before: Any, after: Any, live: Any
+) -> None:
+    """Of fields that the change leaves alone, anybody may do what they like."""
+    made = change(before, after)
+    if made.is_none:
+        return
+    assert not (made.done(live) and made.not_begun(live))
+    seen = None if live is None else {name: live[name] for name in made.fields}
+    if before is not None and after is not None:
+        assert made.done(live) == (seen == {name: after[name] for name in made.fields})
+        assert made.not_begun(live) == (seen == {name: before[name] for name in made.fields})
+    else:
+        assert made.done(live) == ((live is None) == (after is None))
+        assert made.not_begun(live) == ((live is None) == (before is None))

@@ -13,8 +13,10 @@ CODES = {
     "Denied": 3,
     "Malformed": 4,
     "Unavailable": 5,
+    "Guarded": 6,
     "Rejected": 7,
     "Uncertain": 8,
+    "JournalHeld": 9,
     "OutputError": 10,
     "ScratchError": 10,
 }
@@ -27,10 +29,30 @@ def test_the_exit_codes_of_the_contract(name: str) -> None:
     assert issubclass(kind, errors.InventoryError)
 
 
-def test_every_error_is_in_the_table_of_the_module() -> None:
-    for name, kind in vars(errors).items():
-        if isinstance(kind, type) and issubclass(kind, errors.InventoryError):
-            assert name in (errors.__doc__ or ""), name
+PUBLIC = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type)
+    and issubclass(kind, errors.InventoryError)
+    and not name.startswith("_")
+}
+
+
+def test_every_error_that_can_be_raised_is_in_the_table_of_the_module() -> None:
+    for name in PUBLIC:
+        assert name in (errors.__doc__ or ""), name
+
+
+def test_every_error_that_can_be_raised_is_tested_for_its_code() -> None:
+    assert set(CODES) == PUBLIC
+
+
+@pytest.mark.parametrize("kind", [errors.Unavailable, errors.Uncertain])
+def test_no_answer_at_all_is_told_apart_from_a_bad_one(
+    kind: type[errors.Unavailable | errors.Uncertain],
+) -> None:
+    assert not kind("503").silent
+    assert kind("no answer in time", silent=True).silent
 
 
 @pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
@@ -60,7 +82,9 @@ def test_a_temporary_file_is_told_apart_from_standard_output() -> None:
     assert "TMPDIR" not in str(errors.OutputError("full"))
 
 
-@pytest.mark.parametrize("name", ["ConfigError", "Malformed", "Unavailable", "Uncertain"])
+@pytest.mark.parametrize(
+    "name", ["ConfigError", "Malformed", "Unavailable", "Guarded", "Uncertain", "JournalHeld"]
+)
 def test_a_message_ends_with_what_to_do(name: str) -> None:
     kind = getattr(errors, name)
     assert str(kind("it broke")) == f"it broke. {kind.usual_advice}"

@@ -417,6 +417,63 @@ def test_a_write_that_hangs_is_uncertain(clock: FakeClock) -> None:
         release.set()
 
 
+UNANSWERED = ("reset", "short length", "cut chunk", "no HTTP")
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_a_write_tells_no_answer_at_all_from_one_that_says_nothing(
+    name: str, clock: FakeClock
+) -> None:
+    with (
+        Shop(CUT_OFF[name]) as shop,
+        door(shop, clock) as it,
+        pytest.raises(Uncertain) as caught,
+    ):
+        it.json(WRITE, body)
+    assert caught.value.silent == (name in UNANSWERED)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_write_that_gets_an_error_was_answered(status: int, clock: FakeClock) -> None:
+    with (
+        Shop(Says(status)) as shop,
+        door(shop, clock) as it,
+        pytest.raises(Uncertain) as caught,
+    ):
+        it.json(WRITE, body)
+    assert not caught.value.silent
+
+
+@pytest.mark.parametrize(
+    ("answers", "silent"),
+    [
+        ([Says(503)], False),
+        ([Says(reset=True), Says(503)], True),
+        ([Says(503), Says(503), Says(reset=True), Says(503)], True),
+    ],
+)
+def test_one_try_without_an_answer_is_remembered_when_it_gives_up(
+    answers: list[Says], silent: bool, clock: FakeClock
+) -> None:
+    """What may be repeated is repeated; the try that nobody answered may have been carried out."""
+    with (
+        Shop(*answers) as shop,
+        door(shop, clock) as it,
+        pytest.raises(Unavailable) as caught,
+    ):
+        it.json(replace(WRITE, repeatable=True), body)
+    assert caught.value.silent is silent
+
+
+def test_what_never_left_is_not_in_doubt(clock: FakeClock) -> None:
+    with (
+        door(f"http://127.0.0.1:{refused_port()}", clock) as it,
+        pytest.raises(Unavailable) as caught,
+    ):
+        it.json(WRITE, body)
+    assert not caught.value.silent
+
+
 # ---- the room's own check ------------------------------------------------------------------------
 
 
@@ -754,6 +811,15 @@ def test_a_document_as_it_arrives() -> None:
     (asked,) = shop.asked
     assert asked.body == '{"n":1.10,"big":9223372036854775809,"é":null}'.encode()
     assert asked.headers["content-type"] == "application/json"
+
+
+def test_what_is_encoded_already_arrives_byte_by_byte() -> None:
+    """The body of an addition has to be the same each time, or its token is refused."""
+    text = '{"n": 1.10,  "é":"\\u00e9"}'
+    with Shop(Says(503), Says()) as shop, door(shop) as it:
+        it.json(Call("POST", "/stock", encoded=text), body)
+    assert [asked.body for asked in shop.asked] == [text.encode()] * 2
+    assert {asked.headers["content-type"] for asked in shop.asked} == {"application/json"}
 
 
 @pytest.mark.parametrize("empty", [{}, [], 0, False], ids=str)

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -90,6 +91,46 @@ def test_no_base64_of_user_and_password_survives(user: str, secret: str) -> None
     assert not part or part not in shown
 
 
+TEXTS = ("in JSON", "in JSON that is not ASCII", "as repr", "as repr of bytes")
+
+
+@pytest.mark.parametrize("secret", ["\xa0s3cret\xa0", '"sécrét"', "s3cret\\"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_not_a_character_of_an_escaped_secret_is_left(name: str, secret: str) -> None:
+    only(secret)
+    frame = ENCODINGS[name]("@")
+    before, _, after = frame.partition("@")
+    form = ENCODINGS[name](secret)
+    if form[0] != frame[0]:  # repr chose the other quotes
+        before, after = form[0], form[-1]
+    assert redact(form) == before + MASK + after
+
+
+def test_a_secret_that_is_no_proper_text_is_masked() -> None:
+    secret = "s3cr\ud800et"
+    only(secret)
+    for form in (secret, json.dumps(secret)[1:-1], secret.encode("utf-8", "surrogatepass").hex()):
+        assert redact(f"<{form}>") == f"<{MASK}>"
+
+
+@pytest.mark.parametrize(("before", "kept"), [(b"", 0), (b"a", 2), (b"ab", 3), (b"abc", 4)])
+def test_of_base64_only_what_is_not_the_secret_alone_is_left(before: bytes, kept: int) -> None:
+    secret = "s3cr3t-of-ours"[: 12 + -len(before) % 3]
+    only(secret)
+    token = base64.b64encode(before + secret.encode()).decode()
+    assert redact(token) == token[:kept] + MASK
+    longer = base64.b64encode(before + secret.encode() + b"s, and more").decode()
+    assert redact(longer) == token[:kept] + MASK + longer[len(token) :]
+
+
+@pytest.mark.parametrize(("length", "last"), [(12, 16), (13, 17), (14, 18)])
+def test_of_base64_what_comes_after_the_secret_is_left(length: int, last: int) -> None:
+    secret = "s3cr3t-of-ours"[:length]
+    only(secret)
+    token = base64.b64encode(secret.encode() + b"\xff, and more").decode()
+    assert redact(token) == MASK + token[last:]
+
+
 def _password_part(user: str, secret: str) -> str:
     """The Base64 characters that hold nothing but whole bytes of the secret."""
     before, raw = f"{user}:".encode(), secret.encode()
@@ -149,6 +190,8 @@ def test_secrets_of_three_characters_do_not_blank_out_ordinary_words() -> None:
 def test_the_longest_secret_goes_first() -> None:
     register("abcd", "abcdefgh")
     assert redact("abcdefgh") == MASK
+    register("wxyz", "WXYZABCD")
+    assert redact("WXYZABCD") == MASK
 
 
 def test_errors_redact_their_own_message() -> None:
@@ -233,6 +276,29 @@ def test_the_stack_of_a_log_record_holds_no_secret(stderr: io.StringIO) -> None:
     only("_stack_of_a_log")
     logging.getLogger("somebody").warning("here", stack_info=True)
     assert "_stack_of_a_log" not in stderr.getvalue()
+
+
+def test_an_exception_is_shown_as_python_shows_it(stderr: io.StringIO) -> None:
+    try:
+        int("no number")
+    except ValueError:
+        told = traceback.format_exc()
+        logging.getLogger("somebody").exception("failed")
+    assert stderr.getvalue() == f"ERROR somebody failed\n{told}"
+
+
+def test_a_record_that_was_made_by_name_is_clean_too(stderr: io.StringIO) -> None:
+    only(SECRET)
+    make = logging.getLogRecordFactory()
+    failed = (ValueError, ValueError(SECRET), None)
+    record = make("x", logging.INFO, "x.py", 1, SECRET, (), failed, sinfo=f"Stack: {SECRET}")
+    assert (record.msg, record.args, record.exc_info) == (MASK, None, None)
+    assert (record.stack_info, record.exc_text) == (f"Stack: {MASK}", f"ValueError: {MASK}")
+
+
+def test_everybody_else_may_speak_below_warning(stderr: io.StringIO) -> None:
+    logging.getLogger("somebody").debug("hello")
+    assert stderr.getvalue() == "DEBUG somebody hello\n"
 
 
 def test_a_log_call_with_wrong_arguments_does_not_fail_and_shows_no_secret(

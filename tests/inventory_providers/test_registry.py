@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from inventory_providers import registry
+from inventory_providers.sandbox.room import Clock
 from inventory_providers.settings import ProviderSettings
 
 if TYPE_CHECKING:
@@ -63,8 +64,36 @@ def test_writes_hold_together(room: Provider) -> None:
     for write in room.writes:
         assert write.effect in {"set", "create", "add", "delete"}
         assert write.batch_size >= 1
-        assert write.key
+        assert write.items.key
+        assert write.items.level
+        assert write.endpoint.partition(" ")[0] in {"GET", "POST", "DELETE"}
         assert write.description.endswith(".")
+
+
+@each_room
+def test_all_writes_of_a_room_are_about_the_same_items(room: Provider) -> None:
+    """Of several records for one item, whatever their streams, the target makes one history."""
+    assert len({id(write.items) for write in room.writes}) <= 1
+
+
+@each_room
+def test_what_may_happen_only_once_goes_alone(room: Provider) -> None:
+    """A request that is left in the journal is sent again for each write in it."""
+    for write in room.writes:
+        assert write.effect == "set" or write.batch_size == 1
+
+
+@each_room
+def test_whose_items_they_are_is_told_without_a_credential(room: Provider) -> None:
+    stand_in = import_module(f"inventory_providers.{room.name}.sandbox").Sandbox(Clock(), size=1)
+    url = "http://127.0.0.1:9"
+    settings = room.settings.model_validate(stand_in.settings(url))
+    elsewhere = room.settings.model_validate(stand_in.settings("http://127.0.0.1:10"))
+    for write in room.writes:
+        account = write.items.account(settings)
+        assert url in account
+        assert account != write.items.account(elsewhere)
+        assert not [secret for secret in stand_in.secrets() if secret in account]
 
 
 @each_room
@@ -94,6 +123,34 @@ CONTRACT = {
 def test_what_the_contract_fixes(name: str) -> None:
     stream: Any = registry.streams()[name]
     assert (stream.endpoint, stream.primary_key, stream.replication_key) == CONTRACT[name]
+
+
+WRITES = {
+    "deconetwork_inventory": ("set", "POST /api/json/manage_inventory/update", ("dn_sku_id",)),
+    "amazon_fba_create_inventory_item": (
+        "create",
+        "POST /fba/inventory/v1/items",
+        ("marketplace_id", "seller_sku"),
+    ),
+    "amazon_fba_add_inventory": (
+        "add",
+        "POST /fba/inventory/v1/items/inventory",
+        ("marketplace_id", "seller_sku"),
+    ),
+    "amazon_fba_delete_inventory_item": (
+        "delete",
+        "DELETE /fba/inventory/v1/items/{sellerSku}",
+        ("marketplace_id", "seller_sku"),
+    ),
+}
+
+
+def test_what_the_contract_fixes_of_writes() -> None:
+    found = {
+        name: (write.effect, write.endpoint, write.items.key)
+        for name, (_, write) in registry.writes().items()
+    }
+    assert found == WRITES
 
 
 def test_connecting_asks_for_nothing(caplog: pytest.LogCaptureFixture) -> None:

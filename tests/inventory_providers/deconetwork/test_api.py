@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from contextlib import suppress
@@ -93,8 +92,11 @@ def test_the_record_of_the_document_comes_out_of_a_read(
 
 
 def change(key: str, before: dict[str, Any], after: dict[str, Any], **extra: str) -> Change:
-    level = {"inv_on": True, "inv_lvl": 3, "inv_warn": 2, "inv_reorder_to": 3}
-    return Change(key, before={**level, **before}, after=after, extra=extra)
+    level = {"inv_on": True, "inv_lvl": 3, "inv_warn": 2, "inv_reorder_to": 3, **before}
+    return Change((key,), level, {**level, **after}, asked=after, extra=extra)
+
+
+ORDER = api.order_update([change("1_1", {}, {"inv_lvl": 1})])
 
 
 def test_the_update_of_the_document_in_the_multi_change_format(
@@ -102,9 +104,9 @@ def test_the_update_of_the_document_in_the_multi_change_format(
 ) -> None:
     shop.answers = [Says(body=UPDATE_ANSWER.encode())]
     after = {"inv_on": True, "inv_lvl": 10, "inv_warn": 2, "inv_reorder_to": 5}
-    api.send_update(
-        session, [change("19617_1378", {"inv_warn": 1}, after, operator_login="bob123")]
-    )
+    before = {"inv_on": False, "inv_warn": 1}
+    order = api.order_update([change("19617_1378", before, after, operator_login="bob123")])
+    api.send_update(session, order)
     (asked,) = shop.asked
     assert (asked.method, asked.target) == ("POST", "/api/json/manage_inventory/update")
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -119,15 +121,13 @@ def test_several_changes_count_from_one_and_send_only_what_differs(
     shop: Shop, session: api.DecoNetwork
 ) -> None:
     shop.answers = [Says(body=UPDATE_ANSWER.encode())]
-    api.send_update(
-        session,
-        [
-            change("1_1", {}, {"inv_lvl": 0}),
-            change("1_2", {"inv_on": False}, {"inv_lvl": 7, "inv_warn": 2}),
-            change("1_3", {}, {"inv_on": False}),
-            change("1_4", {"inv_lvl": None}, {"inv_lvl": 5}),
-        ],
-    )
+    changes = [
+        change("1_1", {}, {"inv_lvl": 0}),
+        change("1_2", {"inv_on": False}, {"inv_lvl": 7, "inv_warn": 2}),
+        change("1_3", {}, {"inv_on": False}),
+        change("1_4", {"inv_lvl": None}, {"inv_lvl": 5}),
+    ]
+    api.send_update(session, api.order_update(changes))
     assert shop.asked[0].body.decode() == (
         "changes%5B1%5D%5Bdn_sku_id%5D=1_1&changes%5B1%5D%5Binv_on%5D=true"
         "&changes%5B1%5D%5Binv_lvl%5D=0"
@@ -139,6 +139,37 @@ def test_several_changes_count_from_one_and_send_only_what_differs(
         "&username=fred123&password=password123"
     )
     assert "password" not in shop.asked[0].target
+
+
+def test_an_order_has_no_credentials_and_is_the_same_each_time_it_is_made() -> None:
+    """It is kept in the journal, and a later run sends it, perhaps with another password."""
+    changes = [change("1_1", {}, {"inv_lvl": 1}, operator_login="bob")]
+    order = api.order_update(changes)
+    assert order == api.order_update(changes)
+    assert (order.method, order.path, order.token) == (
+        "POST",
+        "/api/json/manage_inventory/update",
+        None,
+    )
+    assert not {"username", "password"} & dict(parse_qsl(order.body)).keys()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
+def test_a_name_arrives_as_it_was_given(name: str) -> None:
+    """The order goes through the journal as text before its form is signed and sent."""
+    sent: list[Any] = []
+    session = api.connect(site("http://127.0.0.1:9"), environment())
+    with patch.object(session, "_door") as door:
+        door.json.side_effect = lambda call, _check: sent.append(call)
+        session.update(api.order_update([change(name, {}, {"inv_lvl": 1}, operator_login=name)]))
+    form = dict(sent[0].form)
+    assert (form["changes[1][dn_sku_id]"], form["changes[1][operator_login]"]) == (name, name)
+    assert not sent[0].repeatable
+
+
+def test_whose_stock_it_is_does_not_depend_on_who_signs_in() -> None:
+    one, two = site("https://shop.test"), site("https://shop.test", username="u", password="other")
+    assert api.account(one) == api.account(two) == "https://shop.test"
 
 
 @given(
@@ -239,7 +270,7 @@ def test_an_update_refused_for_a_reason_that_is_no_records(
 ) -> None:
     shop.answers = [Says(body=document(status(code)))]
     with pytest.raises(Malformed, match=str(code)):
-        session.update([change("1_1", {}, {"inv_lvl": 1})])
+        session.update(ORDER)
 
 
 def test_an_update_whose_answer_cannot_be_understood_is_in_doubt(
@@ -247,20 +278,20 @@ def test_an_update_whose_answer_cannot_be_understood_is_in_doubt(
 ) -> None:
     shop.answers = [Says(body=b"{}")]
     with pytest.raises(Uncertain):
-        session.update([change("1_1", {}, {"inv_lvl": 1})])
+        session.update(ORDER)
 
 
 @pytest.mark.parametrize("code", [40004, 50005])
 def test_a_refused_update(shop: Shop, session: api.DecoNetwork, code: int) -> None:
     shop.answers = [Says(body=document(status(code)))]
     with pytest.raises(Rejected, match=str(code)):
-        session.update([change("1_1", {}, {"inv_lvl": 1})])
+        session.update(ORDER)
 
 
 def test_an_update_with_a_wrong_password(shop: Shop, session: api.DecoNetwork) -> None:
     shop.answers = [Says(body=document(status(30001)))]
     with pytest.raises(Denied):
-        session.update([change("1_1", {}, {"inv_lvl": 1})])
+        session.update(ORDER)
     assert len(shop.asked) == 1
 
 
@@ -270,7 +301,7 @@ def test_an_update_with_a_wrong_password(shop: Shop, session: api.DecoNetwork) -
 def test_an_update_without_an_answer(shop: Shop, session: api.DecoNetwork, says: Says) -> None:
     shop.answers = [says]
     with pytest.raises(Uncertain):
-        session.update([change("1_1", {}, {"inv_lvl": 1})])
+        session.update(ORDER)
     assert len(shop.asked) == 1
 
 
@@ -281,7 +312,7 @@ def test_an_update_whose_answer_says_nothing_is_not_taken_for_a_refusal(
     """It was sent; nobody knows what became of it."""
     shop.answers = [Says(body=document(answer))]
     with pytest.raises((Malformed, Uncertain)):
-        session.update([change("1_1", {}, {"inv_lvl": 1})])
+        session.update(ORDER)
 
 
 def test_unknown_and_missing_fields_are_reported_once(
@@ -580,25 +611,26 @@ def test_live_levels_are_those_that_exist(
     rows: dict[str, dict[str, Any]], asked: set[int], totals: bool
 ) -> None:
     stock = Stock(rows, FakeClock(), totals=totals)
-    keys = {key_of(n) for n in asked}
+    keys = {(key_of(n),) for n in asked}
     with patch.multiple(api, MOST_ROWS=PAGE):
         levels = api.read_levels(stock.session(), keys)
-    assert levels.keys() == keys & rows.keys()
+    assert levels.keys() == keys & {(key,) for key in rows}
 
 
 def test_a_key_that_does_not_begin_with_its_product_is_found() -> None:
     rows = {"abc": row_of("abc", None), "7_1": {**row_of("7_1", None), "product_id": "8"}}
     stock = Stock(rows, FakeClock())
-    assert api.read_levels(stock.session(), ["abc", "7_1", "none"]).keys() == {"abc", "7_1"}
+    asked = [("abc",), ("7_1",), ("none",)]
+    assert api.read_levels(stock.session(), asked).keys() == {("abc",), ("7_1",)}
 
 
 def test_the_levels_of_one_product_are_one_small_read() -> None:
     rows = {f"{n}_1": row_of(f"{n}_1", None) for n in range(1, 51)}
     stock = Stock(rows, FakeClock())
     with patch.multiple(api, MOST_ROWS=PAGE):
-        levels = api.read_levels(stock.session(), ["7_1"])
-    assert json.loads(json.dumps(levels)) == {
-        "7_1": {"inv_on": None, "inv_lvl": 0, "inv_warn": None, "inv_reorder_to": None}
+        levels = api.read_levels(stock.session(), [("7_1",)])
+    assert levels == {
+        ("7_1",): {"inv_on": None, "inv_lvl": 0, "inv_warn": None, "inv_reorder_to": None}
     }
     assert stock.requests <= 2
 

@@ -148,9 +148,9 @@ def test_a_wrong_value_is_named_with_its_row(name: str, value: Any) -> None:
 
 def test_the_taps_own_record_is_a_wish() -> None:
     wish = wire.to_wish(converted())
-    assert wish.key == "19617_1378"
+    assert wish.key == ("19617_1378",)
     assert wish.fields == LIVE
-    assert (wish.expected, wish.extra) == ({}, {})
+    assert (wish.expected, wish.extra, wish.event) == ({}, {}, None)
 
 
 rows_of_the_shop = st.fixed_dictionaries(
@@ -175,14 +175,27 @@ def test_any_record_of_the_tap_is_accepted_and_equals_the_live_level(raw: dict[s
     except Rejected:
         assert all(value is None for value in live.values())
         return
-    change = Change(wish.key, before=live, after=wish.fields)
-    assert change.fields == ()
+    change = Change(wish.key, before=live, after={**live, **wish.fields})
+    assert change.is_none
     wire.check_change(change)
 
 
 def test_null_means_leave_it() -> None:
     wish = wire.to_wish({"dn_sku_id": "a", "inv_lvl": 5, "inv_warn": None, "inv_on": None})
     assert wish.fields == {"inv_lvl": 5}
+
+
+@pytest.mark.parametrize("name", ["inv_on", *wire.NUMBERS])
+def test_every_field_that_can_be_written_can_be_expected(name: str) -> None:
+    value = False if name == "inv_on" else 7
+    wish = wire.to_wish({"dn_sku_id": "a", "inv_lvl": 5, f"expected_{name}": value})
+    assert wish.expected == {name: value}
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0, [], Decimal(1)])
+def test_an_expected_flag_is_a_flag(value: Any) -> None:
+    with pytest.raises(Rejected, match="expected_inv_on"):
+        wire.to_wish({"dn_sku_id": "a", "inv_lvl": 5, "expected_inv_on": value})
 
 
 def test_expected_and_operator_go_along() -> None:
@@ -228,7 +241,7 @@ def checked(record: dict[str, Any]) -> Wish:
     """What the target does with a record before anything is sent."""
     wish = wire.to_wish(record)
     before = {**dict.fromkeys(wire.WRITABLE), **LIVE}
-    wire.check_change(Change(wish.key, before=before, after=wish.fields))
+    wire.check_change(Change(wish.key, before, {**before, **wish.fields}, wish.fields))
     return wish
 
 
@@ -309,4 +322,4 @@ def test_whatever_comes_only_whole_numbers_of_a_shop_pass(record: dict[str, Any]
 
 
 def test_a_level_below_zero_that_already_stands_there_is_no_change() -> None:
-    wire.check_change(Change("a", before={"inv_lvl": -4}, after={"inv_lvl": -4}))
+    wire.check_change(Change(("a",), before={"inv_lvl": -4}, after={"inv_lvl": -4}))
