@@ -148,6 +148,7 @@ def write(commands: Path, config: Path, messages: list[dict[str, Any]]) -> None:
         stderr=sys.stdout,
         check=False,
         env=quiet(),
+        cwd=config.parent,
     )
     if done.returncode:
         sys.exit(f"target-inventory ended with {done.returncode}")

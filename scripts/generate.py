@@ -17,6 +17,8 @@ from tap_inventory import tap
 from target_inventory import settings as target_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from inventory_providers.contract import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,12 +77,21 @@ def settings_table() -> str:
 def plugin_table(plugin: str, schema: dict[str, Any]) -> str:
     """The README's table of a plugin's own settings."""
     lines = [f"| setting of `{plugin}` | default | meaning |", "|---|---|---|"]
-    for name, part in schema["properties"].items():
-        if name in registry.PROVIDER_NAMES:
+    for name, part in flat(schema):
+        if name.partition(".")[0] in registry.PROVIDER_NAMES:
             continue
         default = f"`{part['default']}`" if "default" in part else ""
         lines.append(f"| `{name}` | {default} | {part['description']} |")
     return "\n".join(lines)
+
+
+def flat(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each setting of a plugin; what stands in an object has a dotted name."""
+    for name, part in schema["properties"].items():
+        if "properties" in part:
+            yield from ((f"{name}.{inner}", each) for inner, each in part["properties"].items())
+        else:
+            yield name, part
 
 
 def tables() -> dict[str, str]:
@@ -105,17 +116,13 @@ def readme_text() -> str:
 
 
 _KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
+# Meltano has no kind for a number with a fraction that works; a percentage is rarely one.
+_KINDS["number"] = "integer"
 
 
 def meltano_settings(schema: dict[str, Any]) -> str:
     """The settings of a plugin as Meltano has them: one with a dotted name per property."""
-    lines: list[str] = []
-    for name, part in schema["properties"].items():
-        if name in registry.PROVIDER_NAMES:
-            for inner, each in part["properties"].items():
-                lines += _meltano_setting(f"{name}.{inner}", each)
-        else:
-            lines += _meltano_setting(name, part)
+    lines = [line for name, part in flat(schema) for line in _meltano_setting(name, part)]
     return "\n".join(f"    {line}" for line in lines)
 
 

@@ -1,12 +1,16 @@
 """One run is one change set: what every record wants, in input order, before a request is sent.
 
-Guards need the whole picture, and a plan that a person approves has to be complete.
+Guards need the whole picture, and a plan that a person approves has to be complete. Of an item the
+newest value wins, in the order of the input, whatever stream or schema it came with.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inventory_providers import times
 from inventory_providers.contract import Wish
 from inventory_providers.errors import Rejected
 from inventory_providers.jsonio import dumps, loads_leniently
@@ -15,67 +19,159 @@ from target_inventory.dead_letters import Letter, writable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import datetime
 
-    from inventory_providers.contract import Record, Write
+    from inventory_providers.contract import Fields, Key, Record, Write
 
 
 class Wanted(NamedTuple):
-    """What one record asks for, and the record itself for a dead letter."""
+    """What one record asks for, and the record itself, as JSON, for a dead letter.
 
+    `number` is its place in the input; what an earlier run has left has the negative of its place
+    in the journal. `letter` is the name of a dead letter that is fed back.
+    """
+
+    number: int
+    write: Write
     wish: Wish
-    record: Record
+    line: bytes
+    letter: str | None = None
+
+    @property
+    def record(self) -> Record:
+        """The record as it came."""
+        found: Record = loads_leniently(self.line)
+        return found
 
 
 class ChangeSet:
-    """The wishes of one run for one kind of write, and the records that cannot be wishes."""
+    """The wishes of one run, by provider, and the records that cannot be wishes."""
 
-    def __init__(self, write: Write) -> None:
-        self.write = write
+    def __init__(self, now: datetime, max_age_seconds: int | None = None) -> None:
         self.read = 0
         self.letters: list[Letter] = []
+        self._oldest = None
+        if max_age_seconds is not None:
+            self._oldest = now - timedelta(seconds=max_age_seconds)
         self._spool: Spool[None] = Spool()
-        self._by_item: dict[str, list[str]] = {}
+        self._writes: dict[str, Write] = {}
+        self._by_item: dict[str, dict[Key, list[int]]] = {}
+        self._first: dict[str, dict[Key, list[Wanted]]] = {}
 
     def close(self) -> None:
         """Let go of the spool."""
         self._spool.close()
 
-    @property
-    def keys(self) -> Collection[str]:
-        """The items that are spoken of."""
-        return self._by_item.keys()
+    def keys(self, provider: str) -> Collection[Key]:
+        """The items of a provider that are spoken of."""
+        known = self._first.get(provider, {})
+        return known.keys() | self._by_item.get(provider, {}).keys()
 
-    def add(self, record: Any) -> None:
-        """Take one record. What is wrong with it makes a dead letter, and nothing else."""
+    def add(
+        self,
+        provider: str,
+        write: Write,
+        record: Any,
+        *,
+        expected: Fields | None = None,
+        letter: str | None = None,
+    ) -> None:
+        """Take one record. What is wrong with it makes a dead letter, and nothing else.
+
+        `expected` are live values that must hold, besides those that the record names itself.
+        """
         self.read += 1
         if not isinstance(record, dict):
-            self.reject(self.write.stream, record, "the record is not an object")
+            self.reject(write.stream, record, "the record is not an object")
             return
         try:
-            wish = self.write.parse(record)
+            wish = self._checked(write, record)
         except Rejected as error:
-            self.reject(self.write.stream, record, error.message)
+            self.reject(write.stream, record, error.message, write=write, letter=letter)
             return
-        number = str(self.read)
-        self._spool.put(number, _encode(wish, record), None)
-        self._by_item.setdefault(wish.key, []).append(number)
+        if expected:
+            wish = replace(wish, expected={**wish.expected, **expected})
+        self._writes[write.stream] = write
+        self._spool.put(str(self.read), _encode(write, wish, record, letter), None)
+        self._by_item.setdefault(provider, {}).setdefault(wish.key, []).append(self.read)
 
-    def reject(self, stream: str, record: Any, reason: str) -> None:
+    def _checked(self, write: Write, record: Record) -> Wish:
+        if self._oldest is not None and record.get("observed_at") is not None:
+            self._must_be_fresh(record["observed_at"])
+        return write.parse(record)
+
+    def _must_be_fresh(self, observed: Any) -> None:
+        try:
+            moment = times.parse(observed)
+        except (TypeError, ValueError, OverflowError):
+            raise Rejected("observed_at is not a date-time") from None
+        if self._oldest is not None and moment < self._oldest:
+            raise Rejected("it was observed longer ago than max_age_seconds")
+
+    def first(self, provider: str, wanted: Wanted) -> None:
+        """Put in front what an earlier run has left to be done."""
+        items = self._first.setdefault(provider, {})
+        items.setdefault(wanted.wish.key, []).append(wanted)
+
+    def reject(
+        self,
+        stream: str,
+        record: Any,
+        reason: str,
+        *,
+        write: Write | None = None,
+        letter: str | None = None,
+    ) -> None:
         """A record that no wish can be made of."""
         kept = record if isinstance(record, dict) else {"value": record}
-        self.letters.append(Letter(stream, kept, reason))
+        key = _key(write, kept)
+        self.letters.append(Letter(stream, kept, reason, None, key, self.read, letter))
 
-    def items(self) -> Iterator[tuple[str, list[Wanted]]]:
-        """Each item with what is wanted of it, in input order."""
-        for key, numbers in self._by_item.items():
-            yield key, [_decode(self._spool.get(number) or b"") for number in numbers]
+    def said(self, provider: str, key: Key) -> set[str]:
+        """What the input speaks of at one item: names of fields, and events."""
+        numbers = self._by_item.get(provider, {}).get(key, ())
+        wishes = [self._wanted(number).wish for number in numbers]
+        events = {wish.event for wish in wishes if wish.event is not None}
+        return events | {name for wish in wishes if wish.event is None for name in wish.fields}
+
+    def items(self, provider: str) -> Iterator[tuple[Key, list[Wanted]]]:
+        """Each item of a provider with what is wanted of it, in input order."""
+        first, by_item = self._first.get(provider, {}), self._by_item.get(provider, {})
+        for key in dict.fromkeys((*first, *by_item)):
+            numbers = by_item.get(key, ())
+            yield key, [*first.get(key, ()), *(self._wanted(number) for number in numbers)]
+
+    def _wanted(self, number: int) -> Wanted:
+        line = self._spool.get(str(number))
+        assert line is not None
+        head, _, record = line.partition(b"\n")
+        stream, key, fields, expected, extra, event, letter = loads_leniently(head)
+        wish = Wish(tuple(key), fields, expected, extra, event)
+        return Wanted(number, self._writes[stream], wish, record, letter)
 
 
-def _encode(wish: Wish, record: Record) -> bytes:
-    parts = (wish.key, dict(wish.fields), dict(wish.expected), dict(wish.extra), writable(record))
-    return dumps(parts)
+def _encode(write: Write, wish: Wish, record: Record, letter: str | None) -> bytes:
+    parts = (
+        write.stream,
+        wish.key,
+        dict(wish.fields),
+        dict(wish.expected),
+        dict(wish.extra),
+        wish.event,
+        letter,
+    )
+    return dumps(parts) + b"\n" + line_of(record)
 
 
-def _decode(line: bytes) -> Wanted:
-    *parts, record = loads_leniently(line)
-    return Wanted(Wish(*parts), record)
+def line_of(record: Record) -> bytes:
+    """A record as JSON, however wrong its values are."""
+    return dumps(writable(record))
+
+
+def _key(write: Write | None, record: Record) -> Key | None:
+    """The item that a record speaks of, where it can be told."""
+    if write is None:
+        return None
+    parts = [record.get(name) for name in write.items.key]
+    key = tuple(part for part in parts if isinstance(part, str))
+    return key if len(key) == len(parts) else None

@@ -16,15 +16,24 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from inventory_providers.contract import Key
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One rejected record: as it came, why, and what stood at the provider then."""
+    """One rejected record: as it came, why, and what stood at the provider then.
+
+    `key` is the item that it speaks of, where that can be told, `place` its place in the input, and
+    `origin` the name of the letter that it was before.
+    """
 
     stream: str
     record: dict[str, Any]
     reason: str
     live: dict[str, Any] | None = None
+    key: Key | None = None
+    place: int = 0
+    origin: str | None = None
 
     def line(self, at: datetime) -> bytes:
         """As a RECORD message; Singer readers ignore what stands besides the record."""
@@ -32,9 +41,29 @@ class Letter:
             "type": "RECORD",
             "stream": self.stream,
             "record": writable(self.record),
-            "rejected": {"reason": self.reason, "live": self.live, "at": rfc3339(at)},
+            "rejected": {
+                "reason": self.reason,
+                "live": self.live,
+                "at": rfc3339(at),
+                "place": self.place,
+            },
         }
         return dumps(message) + b"\n"
+
+
+def name_of(at: datetime, place: int) -> str:
+    """What tells a letter from all others: when it was written, and its place in that input."""
+    return f"{rfc3339(at)} {place}"
+
+
+def named_in(message: dict[str, Any]) -> str | None:
+    """The name of a letter that is fed back; None where the message is none."""
+    rejected = message.get("rejected")
+    if not isinstance(rejected, dict):
+        return None
+    at, place = rejected.get("at"), rejected.get("place")
+    is_one = isinstance(at, str) and at.isascii() and type(place) is int
+    return f"{at} {place}" if is_one else None
 
 
 def writable(value: Any) -> Any:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers.contract import Change
-from inventory_providers.errors import Rejected
+from inventory_providers.errors import InputError, Rejected
 from inventory_providers.jsonio import dumps
 from target_inventory.dead_letters import Letter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from inventory_providers.contract import Fields, Record, Wish, Write
-    from target_inventory.changeset import ChangeSet, Wanted
+    from inventory_providers.contract import Fields, Key, Record, Wish, Write
+    from target_inventory.changeset import Wanted
+    from target_inventory.journal import Status
 
-# Enough for an eye; the whole plan is in plan_path.
-ROWS_SHOWN = 40
+# What became of an addition when it was last tried, and what it asked for.
+Event = tuple["Status", "Fields"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,140 +27,280 @@ class Planned:
 
     write: Write
     change: Change
-    records: Sequence[Record]
+    wanted: Sequence[Wanted]
+
+    @property
+    def number(self) -> int:
+        """The place of the last of its records in the input."""
+        return self.wanted[-1].number
 
     def rejected(self, reason: str, live: Fields | None = None) -> list[Letter]:
         """The records as dead letters; fed back, they ask for the same again."""
-        shown = dict(self.change.before if live is None else live)
-        return [Letter(self.write.stream, record, reason, shown) for record in self.records]
+        level = self.change.before if live is None else live
+        shown = None if level is None else dict(level)
+        key = self.change.key
+        return [
+            Letter(one.write.stream, one.record, reason, shown, key, one.number, one.letter)
+            for one in self.wanted
+        ]
+
+    def lines(self) -> Iterator[bytes]:
+        """One JSON line per changed field: stream, key, field, before, after.
+
+        What is not the setting of a level has its record, too, to be usable as input.
+        """
+        for name, before, after in self.cells():
+            line = {
+                "stream": self.write.stream,
+                "key": dict(zip(self.write.items.key, self.change.key, strict=True)),
+                "field": name,
+                "before": before,
+                "after": after,
+            }
+            if self.write.effect != "set":
+                line["record"] = dict(self.wanted[-1].record)
+            yield dumps(line) + b"\n"
+
+    def cells(self) -> Iterator[tuple[str, Any, Any]]:
+        """The name of each value that changes, with the value before and after."""
+        change, level = self.change, self.write.items.level
+        if change.before is None:
+            yield from ((name, None, value) for name, value in change.asked.items())
+        elif change.after is None:
+            yield level, change.before.get(level), None
+        elif self.write.effect == "add" and not change.fields:
+            yield "quantity", None, change.asked["quantity"]
+        else:
+            for name in change.fields:
+                yield name, change.before[name], change.after[name]
+
+
+def read_line(line: dict[str, Any]) -> tuple[str, Record, Fields]:
+    """A line of a plan as input: its stream, a record that asks for it, and what must still hold.
+
+    Raises:
+        InputError: it is no such line.
+    """
+    stream, key, name, record = (line.get(each) for each in ("stream", "key", "field", "record"))
+    if not isinstance(stream, str) or not isinstance(key, dict) or not isinstance(name, str):
+        raise InputError("a line of a plan without stream, key or field")
+    before = line.get("before")
+    if record is not None:
+        if not isinstance(record, dict):
+            raise InputError("a line of a plan whose record is no object")
+        return stream, record, {} if before is None else {name: before}
+    expected = {} if before is None else {f"expected_{name}": before}
+    return stream, {**key, name: line.get("after"), **expected}, {name: before}
 
 
 @dataclass(slots=True)
 class Plan:
-    """What will be written, what stands there already, and what cannot be written."""
+    """What will be written at one provider, in the order of the input, and what will not.
+
+    `unchanged` counts the records that ask for what stands there, `superseded` the dead letters
+    that newer records have overtaken. `decided` has, of the items that have letters, the fields
+    that stand there as records want them, and the place of the last of these in the input.
+    """
 
     changes: list[Planned] = field(default_factory=list)
     unchanged: int = 0
+    superseded: int = 0
     letters: list[Letter] = field(default_factory=list)
+    decided: dict[Key, dict[str, int]] = field(default_factory=dict)
 
     def lines(self) -> Iterator[bytes]:
-        """One JSON line per changed field: stream, key, field, before, after."""
+        """The plan as a file."""
         for planned in self.changes:
-            for name in planned.change.fields:
-                line = {
-                    "stream": planned.write.stream,
-                    "key": {planned.write.key: planned.change.key},
-                    "field": name,
-                    "before": planned.change.before[name],
-                    "after": planned.change.after[name],
-                }
-                yield dumps(line) + b"\n"
+            yield from planned.lines()
 
 
-def make(changeset: ChangeSet, levels: Mapping[str, Fields]) -> Plan:
-    """Compare what is wanted of every item with its live level."""
-    plan = Plan(letters=list(changeset.letters))
-    for key, wanted in changeset.items():
-        live = levels.get(key)
-        agreed, letters = _agree(changeset.write, wanted, live)
-        plan.letters += letters
-        if live is None or not agreed:
-            continue
-        change = _change(key, live, [one.wish for one in agreed])
-        if change.fields:
-            records = [one.record for one in agreed]
-            plan.changes.append(Planned(changeset.write, change, records))
-        else:
-            plan.unchanged += len(agreed)
-    return plan
+class Planner:
+    """Makes the plan for one provider.
 
+    `event` tells what became of an addition in earlier runs; `newer` which fields of an item newer
+    records have decided since a dead letter was written.
+    """
 
-def _agree(
-    write: Write, wanted: Sequence[Wanted], live: Fields | None
-) -> tuple[list[Wanted], list[Letter]]:
-    """Which records can be carried out one after the other, and which cannot."""
-    agreed: list[Wanted] = []
-    letters: list[Letter] = []
-    level = dict(live or {})
-    for one in wanted:
+    def __init__(
+        self,
+        event: Callable[[Key, str], Event | None] = lambda _key, _event: None,
+        newer: Callable[[Key, str], set[str]] = lambda _key, _letter: set(),
+    ) -> None:
+        self._event, self._newer = event, newer
+        self._events: dict[tuple[Key, str], Fields] = {}
+
+    def make(
+        self,
+        items: Iterable[tuple[Key, Sequence[Wanted]]],
+        levels: Mapping[Key, Fields],
+        watched: frozenset[Key] = frozenset(),
+    ) -> Plan:
+        """Compare what is wanted of every item with its live level."""
+        plan = Plan()
+        for key, wanted in items:
+            item = _Item(key, levels.get(key), plan, watched=key in watched)
+            for one in wanted:
+                self._take(item, one)
+            item.finish()
+        # What earlier runs have left comes first, and in its own order.
+        plan.changes.sort(key=lambda planned: (planned.number > 0, abs(planned.number)))
+        return plan
+
+    def _take(self, item: _Item, one: Wanted) -> None:
+        wish = self._without_superseded(item.key, one)
+        if wish is None:
+            item.plan.superseded += 1
+            return
+        one = one._replace(wish=wish)
         try:
-            _check(write, one.wish, level if live is not None else None)
+            if wish.event is not None and self._is_done(one):
+                item.plan.unchanged += 1
+                return
+            item.take(one)
+            if wish.event is not None:
+                self._events[wish.key, wish.event] = wish.fields
         except Rejected as error:
-            shown = None if live is None else dict(live)
-            letters.append(Letter(write.stream, one.record, error.message, shown))
-        else:
-            agreed.append(one)
-            level |= one.wish.fields
-    return agreed, letters
+            item.reject(one, error.message)
+
+    def _without_superseded(self, key: Key, one: Wanted) -> Wish | None:
+        """What a dead letter still has to say."""
+        if one.letter is None or one.write.effect != "set":
+            return one.wish
+        newer = self._newer(key, one.letter)
+        kept = {name: value for name, value in one.wish.fields.items() if name not in newer}
+        return replace(one.wish, fields=kept) if kept else None
+
+    def _is_done(self, one: Wanted) -> bool:
+        """Whether this very addition was made before.
+
+        Raises:
+            Rejected: its key was used for another one, or nobody knows what became of it.
+        """
+        wish = one.wish
+        assert wish.event is not None
+        status, asked = self._event(wish.key, wish.event) or (None, wish.fields)
+        if (wish.key, wish.event) in self._events:
+            status, asked = "done", self._events[wish.key, wish.event]
+        if status == "unknown":
+            raise Rejected(
+                "whether this addition was made is not known: look at the item, and use a new "
+                "idempotency_key if it was not"
+            )
+        if status == "done" and asked != wish.fields:
+            raise Rejected("this idempotency_key was used with another quantity")
+        return status == "done"
 
 
-def _check(write: Write, wish: Wish, level: Fields | None) -> None:
-    """Raise `Rejected` where the wish cannot be carried out on this level."""
-    if level is None:
-        raise Rejected(f"unknown {write.key}: the provider has no such item")
-    for name, value in wish.expected.items():
-        if level[name] != value:
-            raise Rejected(f"expected {name} {value}, but it is {_shown(level[name])}")
-    change = Change(wish.key, level, wish.fields)
-    if change.fields:
+class _Item:
+    """One item, from its live level through everything that is wanted of it."""
+
+    def __init__(self, key: Key, live: Fields | None, plan: Plan, *, watched: bool) -> None:
+        self.key, self.plan = key, plan
+        self._live = self._state = self._base = live
+        self._watched = watched
+        self._settings: list[Wanted] = []
+
+    def take(self, one: Wanted) -> None:
+        """Raise `Rejected` where it cannot be carried out on what stands there by then."""
+        write, wish, state = one.write, one.wish, self._state
+        if state is None and write.effect in {"set", "add"}:
+            name = " and ".join(write.items.key)
+            raise Rejected(f"unknown {name}: the provider has no such item")
+        change = Change(wish.key, state, _after(write, wish, state), wish.fields, wish.extra)
+        if change.is_none and write.effect != "add":
+            self._nothing(one)
+            return
+        _must_hold(wish, self._seen())
         write.check(change)
+        if write.effect == "set":
+            self._settings.append(one)
+        else:
+            self._flush()
+            self._plan(one.write, replace(change, event=wish.event), [one])
+        self._state = change.after
+
+    def _seen(self) -> Fields | None:
+        """What a record may have expected: it knows nothing of what an earlier run has left."""
+        left = all(one.number < 0 for one in self._settings)
+        return self._live if left and self._base is self._live else self._state
+
+    def reject(self, one: Wanted, reason: str) -> None:
+        """It becomes a dead letter that shows what stands there."""
+        shown = None if self._live is None else dict(self._live)
+        letter = Letter(
+            one.write.stream, one.record, reason, shown, self.key, one.number, one.letter
+        )
+        self.plan.letters.append(letter)
+        self._watched = True
+
+    def finish(self) -> None:
+        """Nothing more is wanted of it."""
+        self._flush()
+
+    def _nothing(self, one: Wanted) -> None:
+        """It stands there already, or will when the settings before it are done."""
+        if one.write.effect == "set":
+            self._settings.append(one)
+        else:
+            self._flush()
+            self.plan.unchanged += 1
+
+    def _flush(self) -> None:
+        """All settings up to here as one change; of each field the last value counts."""
+        wanted, self._settings = self._settings, []
+        before, self._base = self._base, self._state
+        if not wanted:
+            return
+        before = dict(before or {})
+        after: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for one in wanted:
+            after |= one.wish.fields
+            extra |= one.wish.extra
+        # What stands there already is not sent, so it is no business of the read-back either.
+        after = {name: value for name, value in after.items() if before[name] != value}
+        if after:
+            write = wanted[-1].write
+            self._plan(write, Change(self.key, before, before | after, after, extra), wanted)
+        else:
+            self.plan.unchanged += sum(one.number > 0 for one in wanted)
+            if self._watched:
+                decide(self.plan.decided, self.key, wanted)
+
+    def _plan(self, write: Write, change: Change, wanted: Sequence[Wanted]) -> None:
+        self.plan.changes.append(Planned(write, change, wanted))
+        self._base = change.after
 
 
-def _change(key: str, live: Fields, wishes: Sequence[Wish]) -> Change:
-    """All wishes for an item as one change; of each field the last value counts."""
-    after: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for wish in wishes:
-        after |= wish.fields
-        extra |= wish.extra
-    # What stands there already is not sent, so it is no business of the read-back either.
-    after = {name: value for name, value in after.items() if live[name] != value}
-    return Change(key, live, after, extra)
+def decide(decided: dict[Key, dict[str, int]], key: Key, wanted: Sequence[Wanted]) -> None:
+    """Note which fields of an item stand there as these records want them."""
+    fields = decided.setdefault(key, {})
+    for one in wanted:
+        fields |= dict.fromkeys(one.wish.fields, one.number)
 
 
-def show(changes: Sequence[Planned], title: str) -> None:
-    """A table of before -> after on standard error."""
-    if sys.stderr is None:
-        return
-    from rich.console import Console  # noqa: PLC0415 - 40 ms that a quiet run does not need
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100)
-    table = Table(title=title, title_justify="left")
-    for heading in ("stream", "item", "field"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("before", "after", "change"):
-        table.add_column(heading, justify="right")
-    rows = [(planned, name) for planned in changes for name in planned.change.fields]
-    for planned, name in rows[:ROWS_SHOWN]:
-        # As Text: keys come from outside, and brackets or colons in them are no markup.
-        table.add_row(*(Text(cell) for cell in _cells(planned, name)))
-    console.print(table)
-    if len(rows) > ROWS_SHOWN:
-        console.print(f"... and {len(rows) - ROWS_SHOWN} more; plan_path has them all")
+def _must_hold(wish: Wish, state: Fields | None) -> None:
+    for name, value in wish.expected.items():
+        live = None if state is None else state.get(name)
+        if live != value:
+            raise Rejected(f"expected {name} {shown(value)}, but it is {shown(live)}")
 
 
-def _cells(planned: Planned, name: str) -> tuple[str, ...]:
-    before, after = planned.change.before[name], planned.change.after[name]
-    numbers = not isinstance(after, bool) and before is not None
-    delta = f"{after - before:+}" if numbers else ""
-    return (
-        planned.write.stream,
-        _printable(planned.change.key),
-        name,
-        _shown(before),
-        _shown(after),
-        delta,
-    )
+def _after(write: Write, wish: Wish, state: Fields | None) -> Fields | None:
+    """What stands there when the wish is carried out on `state`."""
+    level = write.items.level
+    if write.effect == "create":
+        return {level: 0} if state is None else state
+    if write.effect == "delete" or state is None:
+        return None
+    if write.effect == "set":
+        return {**state, **wish.fields}
+    units = state[level]
+    return {**state, level: None if units is None else units + wish.fields["quantity"]}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a level for a person."""
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _printable(text: str) -> str:
-    """Keys come from outside: no control characters on somebody's terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # A line is one record. The largest real ones are some kilobytes.
 LONGEST = 16 * 1024 * 1024
+# What records are made of is flat; Python's own limit is some hundreds.
+DEEPEST = 100
+PLAN_LINE = {"stream", "key", "field", "before", "after"}
 
 
 class RecordBeforeSchema(InputError, RecordsWithoutSchemaException):
@@ -31,13 +34,15 @@ class KeyMissing(InputError, MissingKeyPropertiesError):
 class LineReader(GenericSingerReader[Any]):
     """Hands each message to its callback; says at which line it stopped, never what stood there.
 
-    Accepted: blank lines, CRLF, a byte order mark, no line end at the end. `failure` is what made
-    it stop; the messages before it have been handed over.
+    Accepted: blank lines, CRLF, a byte order mark, no line end at the end, and the lines of a plan
+    beside messages: they go to `plan_line`. `failure` is what made it stop; the messages before it
+    have been handed over.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.failure: InputError | None = None
+        self.plan_line: Callable[[dict[str, Any]], None] | None = None
 
     @property
     def default_input(self) -> IO[Any]:
@@ -72,19 +77,41 @@ class LineReader(GenericSingerReader[Any]):
             message = loads_leniently(line)
         except NotJson:
             raise InputError("not JSON; was the input cut off?") from None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        # A look at each message would cost as much as reading it.
+        if line.count(b"{") + line.count(b"[") > DEEPEST and _is_deep(message, DEEPEST):
+            raise InputError(f"nested more than {DEEPEST} deep")
+        if not isinstance(message, dict) or not _has_a_type(message):
             raise InputError("not a Singer message: there is no type")
         return message
 
     def _hand_over(
         self, message: dict[str, Any], callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> str:
+        if "type" not in message and self.plan_line is not None:
+            self.plan_line(message)
+            return "PLAN"
         kind: str = message["type"]
         callback = callbacks.get(kind)
         if callback is None:
             raise InputError("an unknown message type; SCHEMA, RECORD and STATE are understood")
         callback(message)
         return kind
+
+
+def _is_deep(value: Any, allowed: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    if allowed == 0:
+        return True
+    inside = value.values() if isinstance(value, dict) else value
+    return any(_is_deep(each, allowed - 1) for each in inside)
+
+
+def _has_a_type(message: dict[str, Any]) -> bool:
+    """A Singer message says what it is; a line of a plan has these names instead."""
+    if "type" in message:
+        return isinstance(message["type"], str)
+    return message.keys() >= PLAN_LINE
 
 
 def _lines(source: IO[Any]) -> Iterator[bytes]:

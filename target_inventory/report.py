@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Report:
-    """Counts per outcome. `moved` are writes that were confirmed and changed again by others."""
+    """Counts per outcome.
+
+    `settled` are writes of earlier runs that are found done, `superseded` dead letters that newer
+    records have overtaken, `moved` writes that were confirmed and changed again by others.
+    `guards` says which limits stopped the run.
+    """
 
     mode: str
     read: int = 0
+    settled: int = 0
     unchanged: int = 0
+    superseded: int = 0
     planned: int = 0
     written: int = 0
     verified: int = 0
@@ -29,6 +36,7 @@ class Report:
     requests: int = 0
     seconds: float = 0.0
     rejected_by_reason: dict[str, int] = field(default_factory=dict)
+    guards: list[str] = field(default_factory=list)
 
     def count_rejected(self, letters: Iterable[Letter]) -> None:
         """Add rejected records."""
@@ -47,7 +55,7 @@ class Report:
             parts.append(f"{self.planned} would change (nothing was written)")
         else:
             parts += [f"{self.written} written", f"{self.verified} verified by reading back"]
-        for name in ("moved", "rejected", "unknown"):
+        for name in ("settled", "superseded", "moved", "rejected", "unknown"):
             if count := getattr(self, name):
                 parts.append(f"{count} {name}")
         requests = f"{self.requests} request{'' if self.requests == 1 else 's'}"

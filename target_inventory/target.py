@@ -1,11 +1,11 @@
-"""The target: spool -> plan -> apply -> verify -> STATE."""
+"""The target: spool -> settle -> plan -> guards -> journal -> write -> read back -> STATE."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import PluginCapabilities
@@ -17,23 +17,28 @@ from inventory_providers.environment import DISTRIBUTION, Environment
 from inventory_providers.errors import (
     ConfigError,
     InputError,
-    InventoryError,
+    OutputError,
     Rejected,
     Uncertain,
 )
-from inventory_providers.jsonio import dumps
+from inventory_providers.jsonio import NotJson, dumps
 from inventory_providers.settings import Lazily, without_nulls
-from target_inventory import dead_letters, files, plan, settings
-from target_inventory.apply import Applier
+from target_inventory import dead_letters, files, plan, screen, settings
+from target_inventory.apply import EXAMPLES
 from target_inventory.changeset import ChangeSet
+from target_inventory.journal import Journal
 from target_inventory.reader import KeyMissing, LineReader, RecordBeforeSchema
 from target_inventory.report import Report
+from target_inventory.run import Run, Shop
+from target_inventory.undo import lines as way_back
+from target_inventory.words import many
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
-    from inventory_providers.contract import Provider, Session, Write
-    from target_inventory.apply import Outcome
+    from inventory_providers.contract import Fields, Provider, Record, Wish, Write
+    from inventory_providers.settings import ProviderSettings
     from target_inventory.plan import Plan
 
 LOG = logging.getLogger("target-inventory")
@@ -59,13 +64,14 @@ class TargetInventory(Target):
     ) -> None:
         self.environment = environment or Environment()
         self._input_path = input_path
-        self._changesets: dict[str, ChangeSet] = {}
+        self._targets: dict[str, tuple[str, Write]] = {}
         self._keys: dict[str, list[str]] = {}
         self._warned: set[str] = set()
-        self._letters: list[dead_letters.Letter] = []
         self._mapped = False
+        self._change_set: ChangeSet | None = None
         super().__init__(**kwargs)
         self._mapped = bool(self.config.get("stream_maps"))
+        self.message_reader.plan_line = self._process_plan_line
 
     # ---- configuration -------------------------------------------------------------------------
 
@@ -87,8 +93,6 @@ class TargetInventory(Target):
         known = {*builtin["properties"], *settings.TargetSettings.model_fields, *settings.NOT_YET}
         self.shared = config.load(raw, known={*known, "start_date", "user_agent"})
         self.own = settings.load(raw)
-        if raw.get("journal_path") is not None:
-            LOG.warning("journal_path: this version keeps no journal of its writes yet")
         if self.shared.user_agent is not None:
             self.environment = replace(self.environment, user_agent=self.shared.user_agent)
         return []
@@ -124,7 +128,7 @@ class TargetInventory(Target):
 
     def _expect(self, stream: str) -> None:
         """A stream begins: known, or refused by name before anything is written."""
-        if stream in self._changesets:
+        if stream in self._targets:
             return
         known = registry.writes()
         if stream in known:
@@ -133,7 +137,9 @@ class TargetInventory(Target):
                 raise ConfigError(
                     f"{stream} goes to {room.name}, which is not configured", place="configuration"
                 )
-            self._changesets[stream] = ChangeSet(write)
+            provider = self.shared.providers[room.name]
+            write.permit(provider)
+            self._targets[stream] = (room.name, _admitting(write, provider))
         elif self.own.unknown_streams == "fail":
             raise ConfigError(
                 f"{stream} cannot be written; these can: {', '.join(sorted(known))}. Deselect it "
@@ -151,29 +157,44 @@ class TargetInventory(Target):
             raise InputError("a RECORD message without stream or record")
         if stream not in self._keys:
             raise RecordBeforeSchema(f"a record of {stream} before its SCHEMA")
+        letter = dead_letters.named_in(message_dict)
         if self._mapped:
-            self._map(stream, record)
+            self._map(stream, record, letter)
         else:
-            self._take(stream, record)
+            self._take(stream, record, letter=letter)
 
-    def _map(self, stream: str, record: dict[str, Any]) -> None:
+    def _process_plan_line(self, line: dict[str, Any]) -> None:
+        """A line of a plan, or of the way back: to be carried out only if nothing has moved."""
+        stream, record, expected = plan.read_line(line)
+        self._expect(stream)
+        self._take(stream, record, expected=expected)
+
+    def _map(self, stream: str, record: dict[str, Any], letter: str | None) -> None:
         for stream_map in self.mapper.stream_maps[stream]:
             alias = stream_map.stream_alias
             try:
                 mapped = stream_map.transform(dict(record))
             except Exception as error:  # noqa: BLE001 - the user's own expression raises it
                 reason = f"stream_maps cannot be applied to it ({type(error).__name__})"
-                if alias not in self._changesets:
+                if alias not in self._targets:
                     raise InputError(f"a record of {stream}: {reason}") from None
-                self._changesets[alias].reject(stream, record, reason)
+                self._changes.read += 1
+                self._changes.reject(stream, record, reason)
                 continue
             if mapped is not None:
-                self._take(alias, mapped)
+                self._take(alias, mapped, letter=letter)
 
-    def _take(self, stream: str, record: dict[str, Any]) -> None:
-        changeset = self._changesets.get(stream)
-        if changeset is not None:
-            changeset.add(record)
+    def _take(
+        self,
+        stream: str,
+        record: dict[str, Any],
+        *,
+        expected: Fields | None = None,
+        letter: str | None = None,
+    ) -> None:
+        if stream in self._targets:
+            provider, write = self._targets[stream]
+            self._changes.add(provider, write, record, expected=expected, letter=letter)
             return
         missing = [key for key in self._keys.get(stream, ()) if key not in record]
         if missing:
@@ -182,6 +203,10 @@ class TargetInventory(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         if not isinstance(message_dict.get("value"), dict):
             raise InputError("a STATE message whose value is no object")
+        try:
+            dumps(message_dict["value"])
+        except NotJson:
+            raise InputError("a STATE message with a number that JSON does not have") from None
         self._latest_state = message_dict["value"]
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
@@ -195,79 +220,144 @@ class TargetInventory(Target):
 
     # ---- the run -------------------------------------------------------------------------------
 
+    def listen(self, file_input: IO[str] | None = None) -> None:  # type: ignore[misc]
+        """Read the input to its end and carry it out; the journal is held all the while.
+
+        Raises:
+            JournalHeld: another run holds it; nothing is read or written.
+            InventoryError: as the contract's exit codes say.
+        """
+        self._begin()
+        try:
+            super().listen(file_input)
+        finally:
+            self._end()
+
+    @property
+    def _changes(self) -> ChangeSet:
+        """What the input wants; whoever hands messages over without `listen` begins with it."""
+        self._begin()
+        assert self._change_set is not None
+        return self._change_set
+
+    def _begin(self) -> None:
+        if self._change_set is None:
+            self._find_room()
+            self._journal = self._open_journal()
+            self._change_set = ChangeSet(self.environment.clock.now(), self.own.max_age_seconds)
+
+    def _end(self) -> None:
+        if self._change_set is not None:
+            self._change_set.close()
+            self._journal.close()
+            self._change_set = None
+
+    def _open_journal(self) -> Journal:
+        now = self.environment.clock.now
+        if self.own.mode == "apply" or self.own.journal.exists():
+            return Journal.open(self.own.journal, now)
+        return Journal.in_memory(now)
+
+    def _find_room(self) -> None:
+        """Every file that will be written can be: found out before the stock is changed."""
+        own = self.own
+        paths = [own.plan_path, own.report_path]
+        if own.mode == "apply":
+            paths += [str(own.dead_letters), own.undo_path]
+        for path in paths:
+            if path is not None:
+                files.must_be_writable(Path(path))
+
     def process_endofpipe(self) -> None:
         """The input has ended, well or not: carry out what came, then pass STATE on.
 
         Raises:
             InputError: a line was broken; what came before it is done and acknowledged.
-            Rejected, Uncertain: as the contract's exit codes 7 and 8 say.
+            Guarded, Rejected, Uncertain: as the contract's exit codes 6, 7 and 8 say.
         """
-        start = self.environment.clock.monotonic()
-        report = Report(mode=self.own.mode)
-        self._find_room()
         try:
-            for changeset in self._changesets.values():
-                self._carry_out(changeset, report)
-        except InventoryError:
-            # What was done before it went wrong stays done.
-            say(self.name, report.line())
+            self._carry_out()
+        finally:
+            self._end()
+
+    def _carry_out(self) -> None:
+        start, changes = self.environment.clock.monotonic(), self._changes
+        report = Report(mode=self.own.mode, read=changes.read)
+        run = Run(
+            self.own,
+            self._shops(),
+            changes,
+            journal=self._journal,
+            environment=self.environment,
+            report=report,
+            announce=self._announce,
+        )
+        try:
+            run.carry_out()
+        except BaseException:
+            # What was done before something went wrong stays done, and is told.
+            self._sum_up(run, start)
+            if (trouble := self._leave_files(run)) is not None:
+                LOG.error("%s", trouble)  # noqa: TRY400 - it does not hide why the run has failed
             raise
-        finally:
-            report.seconds = self.environment.clock.monotonic() - start
-            for changeset in self._changesets.values():
-                changeset.close()
-        self._finish(report)
+        self._sum_up(run, start)
+        self._finish(run)
 
-    def _find_room(self) -> None:
-        """Every file that will be written can be: found out before the stock is changed."""
-        paths = [self.own.plan_path, self.own.report_path]
-        if self.own.mode == "apply":
-            paths.append(str(self.own.dead_letters))
-        for path in paths:
-            if path is not None:
-                files.must_be_writable(Path(path))
+    def _sum_up(self, run: Run, start: float) -> None:
+        run.report.count_rejected(run.letters)
+        run.report.seconds = self.environment.clock.monotonic() - start
+        say(self.name, run.report.line())
 
-    def _carry_out(self, changeset: ChangeSet, report: Report) -> None:
-        room, write = registry.writes()[changeset.write.stream]
-        session = room.connect(self.shared.providers[room.name], self.environment)
-        try:
-            self._work_off(changeset, room, write, session, report)
-        finally:
-            report.requests += session.requests
-            session.close()
+    def _shops(self) -> list[Shop]:
+        """The configured providers that can be written to."""
+        return [
+            self._shop(room, settings)
+            for room in registry.providers()
+            if room.writes and (settings := self.shared.providers.get(room.name)) is not None
+        ]
 
-    def _work_off(
-        self, changeset: ChangeSet, room: Provider, write: Write, session: Session, report: Report
-    ) -> None:
-        keys = changeset.keys
-        report.read += changeset.read
-        made = plan.make(changeset, write.levels(session, keys) if keys else {})
-        report.unchanged += made.unchanged
-        report.planned += len(made.changes)
-        letters = list(made.letters)
-        self._announce(made, room)
-        if self.own.mode == "apply":
-            applier = Applier(session, write)
-            try:
-                applier.apply(made.changes)
-            finally:
-                _count(applier.outcome, report)
-            letters += applier.outcome.letters
-        report.count_rejected(letters)
-        self._letters += letters
+    def _shop(self, room: Provider, settings: ProviderSettings) -> Shop:
+        return Shop(
+            name=room.name,
+            title=room.title,
+            account=f"{room.name} {room.writes[0].items.account(settings)}",
+            writes=room.writes,
+            permit=lambda write: write.permit(settings),
+            admit=lambda key: room.writes[0].items.admit(settings, key),
+            connect=lambda: room.connect(settings, self.environment),
+        )
 
-    def _announce(self, made: Plan, room: Provider) -> None:
+    def _announce(self, plans: Sequence[tuple[Shop, Plan]]) -> None:
         if self.own.plan_path is not None:
-            path = Path(self.own.plan_path)
-            files.append(path, b"".join(made.lines()), anew=True)
-        if made.changes:
-            title = "would change" if self.own.mode == "plan" else "changes"
-            plan.show(made.changes, f"{room.title}: {len(made.changes)} {title}")
+            lines = [line for _, made in plans for line in made.lines()]
+            files.append(Path(self.own.plan_path), b"".join(lines), anew=True)
+        planned = "planned change" if self.own.mode == "plan" else "change"
+        for shop, made in plans:
+            if made.changes:
+                screen.show(made.changes, f"{shop.title}: {many(len(made.changes), planned)}")
 
-    def _bury(self, *, clean: bool) -> None:
+    def _leave_files(self, run: Run) -> OutputError | None:
+        """The report, and the way back; what went wrong with them, if anything did."""
+        own = self.own
+        try:
+            if own.undo_path is not None and own.mode == "apply":
+                self._leave_way_back(Path(own.undo_path), run)
+            if own.report_path is not None:
+                files.append(Path(own.report_path), run.report.json(), anew=True)
+        except OutputError as error:
+            return error
+        return None
+
+    @staticmethod
+    def _leave_way_back(path: Path, run: Run) -> None:
+        """One that leads nowhere does not replace an older one."""
+        if run.written or not path.exists():
+            files.append(path, b"".join(way_back(run.written)), anew=True)
+
+    def _bury(self, run: Run, *, clean: bool) -> None:
         """Keep the rejected records. `clean` says that nothing else went wrong."""
-        path = self.own.dead_letters
-        for letter in self._letters[:10]:
+        letters, path = run.letters, self.own.dead_letters
+        for letter in letters[:EXAMPLES]:
             LOG.warning("%s: rejected: %s", letter.stream, letter.reason)
         if self.own.mode == "plan":
             return
@@ -275,22 +365,23 @@ class TargetInventory(Target):
         if fed_back and not clean:
             # The file has them all, and the rest that was not come to.
             return
-        if self._letters or fed_back:
-            now = self.environment.clock.now()
-            dead_letters.write(path, self._letters, now, anew=fed_back)
-        if self._letters:
-            LOG.warning("%d rejected records are in %s", len(self._letters), path)
+        now = self.environment.clock.now()
+        if letters or fed_back:
+            dead_letters.write(path, letters, now, anew=fed_back)
+        run.remember(now)
+        if letters:
+            LOG.warning("rejected and kept in %s: %s", path, many(len(letters), "record"))
 
-    def _finish(self, report: Report) -> None:
-        say(self.name, report.line())
-        failure = self.message_reader.failure
-        self._bury(clean=failure is None and not report.unknown)
-        if self.own.report_path is not None:
-            files.append(Path(self.own.report_path), report.json(), anew=True)
+    def _finish(self, run: Run) -> None:
+        failure, report = self.message_reader.failure, run.report
+        self._bury(run, clean=failure is None and not report.unknown)
+        trouble = self._leave_files(run)
         if report.unknown:
             raise Uncertain(
-                f"the outcome of {report.unknown} writes is not known; STATE was not passed on"
+                f"outcome not known of {many(report.unknown, 'write')}; STATE was not passed on"
             )
+        if trouble is not None:
+            raise trouble
         if self.own.mode == "apply":
             self._pass_state_on()
         if failure is not None:
@@ -301,9 +392,9 @@ class TargetInventory(Target):
     def _too_many(self, rejected: int) -> Rejected:
         limit = f"max_rejected is {self.own.max_rejected}"
         if self.own.mode == "plan":
-            return Rejected(f"{rejected} records would be rejected ({limit})")
+            return Rejected(f"would be rejected: {many(rejected, 'record')} ({limit})")
         return Rejected(
-            f"{rejected} records were rejected ({limit}); they are in {self.own.dead_letters}",
+            f"rejected: {many(rejected, 'record')} ({limit}), kept in {self.own.dead_letters}",
             advice="Mend them there and feed the file back with --input",
         )
 
@@ -321,10 +412,12 @@ class TargetInventory(Target):
         SIGNALS.arrived(signum, frame)
 
 
-def _count(outcome: Outcome, report: Report) -> None:
-    report.written += len(outcome.written)
-    report.verified += outcome.verified
-    report.moved += outcome.moved
-    report.unknown += len(outcome.unknown)
-    for planned, cause in outcome.unknown[:10]:
-        LOG.error("%s %s: outcome unknown: %s", planned.write.stream, planned.change.key, cause)
+def _admitting(write: Write, provider: ProviderSettings) -> Write:
+    """The same write, that takes no record for what the settings have nothing to do with."""
+
+    def parse(record: Record) -> Wish:
+        wish = write.parse(record)
+        write.items.admit(provider, wish.key)
+        return wish
+
+    return replace(write, parse=parse)

@@ -6,17 +6,19 @@ import contextlib
 import io
 import json
 import logging
+import sqlite3
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from inventory_providers import redaction
 from inventory_providers.environment import Environment, Policy
-from inventory_providers.errors import InventoryError
+from inventory_providers.errors import InventoryError, Stopped
 from inventory_providers.sandbox.room import Clock
 from inventory_providers.sandbox.server import Fault, SandboxServer, rooms
 from target_inventory.target import TargetInventory
@@ -24,7 +26,7 @@ from tests.conftest import FakeClock
 from tests.target_inventory import singer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from inventory_providers.sandbox.room import Request, SandboxRoom
     from inventory_providers.sandbox.server import Armed
@@ -40,7 +42,7 @@ class Run:
     code: int
     out: bytes
     said: str
-    error: InventoryError | None
+    error: InventoryError | Stopped | None
     log: list[str]
     requests: list[Request]
     letters_file: bytes
@@ -68,28 +70,92 @@ class Run:
         return [letter["rejected"]["reason"] for letter in self.letters]
 
 
-class Site:
-    """One site in memory. Every run checks what must hold for all of them."""
+class Noted(NamedTuple):
+    """One write in the journal; `key` is the item's, `sent_at` None where it never left."""
 
-    def __init__(self, folder: Path, canaries: Canaries, size: int = 60) -> None:
+    status: str
+    key: tuple[str, ...]
+    stream: str
+    account: str
+    request: int
+    token: str | None
+    body: str
+    sent_at: str | None
+    note: str | None
+
+
+class Kept:
+    """The journal as it lies on disk after a run, read by other hands than the target's."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def writes(self) -> list[Noted]:
+        """Every write, in the order in which they were intended."""
+        return [
+            Noted(status, tuple(json.loads(item)), *rest)
+            for status, item, *rest in self._rows(
+                "SELECT status, item, stream, account, request, token, body, sent_at, note"
+                " FROM writes JOIN requests ON requests.id = request ORDER BY writes.id"
+            )
+        ]
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """How many writes have come to what."""
+        return Counter(write.status for write in self.writes)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The last part of the key of each item that the next run has to settle first."""
+        return [write.key[-1] for write in self.writes if write.status in {"intended", "sent"}]
+
+    @property
+    def letters(self) -> dict[str, list[str]]:
+        """The items with a dead letter, and the fields that newer records decided since."""
+        rows = self._rows("SELECT item, newer FROM letters ORDER BY id")
+        return {json.loads(item)[-1]: json.loads(newer) for item, newer in rows}
+
+    def _rows(self, query: str) -> list[Any]:
+        if not self.path.exists():
+            return []
+        connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+        with contextlib.closing(connection):
+            return connection.execute(query).fetchall()
+
+
+class Site:
+    """One site in memory, and one journal over all runs. Every run checks what must always hold.
+
+    Other providers may stand beside it: name them.
+    """
+
+    def __init__(
+        self, folder: Path, canaries: Canaries, size: int = 60, others: Sequence[str] = ()
+    ) -> None:
         # What the target writes; the configuration, which holds a password, lies elsewhere.
         self.folder = canaries.watch(folder / "out")
         self.folder.mkdir()
         self.dead_letters = self.folder / "letters.jsonl"
+        self.journal = Kept(self.folder / "journal.sqlite")
         self._canaries = canaries
         clock = Clock()
-        self.server = SandboxServer(rooms(clock, size=size, names=[NAME]), clock=clock)
+        self.server = SandboxServer(rooms(clock, size=size, names=[NAME, *others]), clock=clock)
         self.room: SandboxRoom = self.server.room(NAME)
         self.clock = FakeClock(clock.step)
         # A request that hangs costs real time; waiting between requests costs none.
         self.policy = Policy(idle=0.4, connect=2.0)
         self.provider = self.server.settings(NAME)
+        self.others = {name: self.server.settings(name) for name in others}
 
     @property
     def config(self) -> dict[str, Any]:
         """A configuration that leaves its files in the test's folder."""
         return {
             NAME: self.provider,
+            **self.others,
+            "journal_path": str(self.journal.path),
             "dead_letter_path": str(self.dead_letters),
             "report_path": str(self.folder / "report.json"),
         }
@@ -120,6 +186,17 @@ class Site:
         found: int = self.row(number)["inv_lvl"]
         return found
 
+    def sell(self, number: int = 0) -> int:
+        """Somebody else changes an item; its level afterwards."""
+        self.room.touch(singer.STREAM, keys=[(singer.key(number),)])
+        return self.level(number)
+
+    def put_level(self, level: int, number: int = 0) -> None:
+        """Somebody sets the level of an item in the shop, by hand."""
+        shelf = self.room._shelf  # type: ignore[attr-defined]
+        with self.room.lock:
+            shelf.change(shelf.by_key[singer.key(number),][0], {"inv_lvl": level})
+
     def keys(self, count: int) -> list[str]:
         """So many items, of several products where one has not enough."""
         return list(self.rows())[:count]
@@ -136,12 +213,12 @@ class Site:
         before = len(self.server.requests(NAME))
         logged = len(self._canaries.records)
         out, err = io.StringIO(), io.StringIO()
-        error = None
+        error: InventoryError | Stopped | None = None
         (self.folder / "report.json").unlink(missing_ok=True)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 self._listen(source, self.config | settings, input_path)
-            except InventoryError as caught:
+            except (InventoryError, Stopped) as caught:
                 error = caught
         self._canaries.saw("stdout", out.getvalue())
         self._canaries.saw("stderr", f"{err.getvalue()}\n{error}")
@@ -204,5 +281,13 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def site(tmp_path: Path, canaries: Canaries) -> Iterator[Site]:
     """A site with 60 items."""
     made = Site(tmp_path, canaries)
+    with made.server:
+        yield made
+
+
+@pytest.fixture
+def two(tmp_path: Path, canaries: Canaries) -> Iterator[Site]:
+    """The same beside another provider that can be written to."""
+    made = Site(tmp_path, canaries, others=["amazon_fba"])
     with made.server:
         yield made

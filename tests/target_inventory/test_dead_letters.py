@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tests.target_inventory import singer
 from tests.target_inventory.singer import STREAM, level, passed_on, record, schema, state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.target_inventory.conftest import Site
@@ -46,7 +48,12 @@ def test_a_letter_is_the_record_the_reason_and_what_stood_there(tmp_path: Path) 
         "type": "RECORD",
         "stream": STREAM,
         "record": {"dn_sku_id": "a", "inv_lvl": 1.5},
-        "rejected": {"reason": "no", "live": {"inv_lvl": 3}, "at": "2026-03-01T12:00:00Z"},
+        "rejected": {
+            "reason": "no",
+            "live": {"inv_lvl": 3},
+            "at": "2026-03-01T12:00:00Z",
+            "place": 0,
+        },
     }
 
 
@@ -106,6 +113,27 @@ def test_a_letter_is_always_one_line_that_can_be_read(value: Any) -> None:
     line = Letter(STREAM, {"x": value}, "no").line(NOON)
     assert line.count(b"\n") == 1
     assert loads_leniently(line)["stream"] == STREAM
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"rejected": "2026-03-01T12:00:00Z"}, {"rejected": None}, {"rejected": []}, {}],
+)
+def test_any_other_message_is_no_letter(message: dict[str, Any]) -> None:
+    assert dead_letters.named_in(message) is None
+
+
+def test_a_letter_tells_which_one_it_is(tmp_path: Path) -> None:
+    letters = [replace(_letter(), place=place) for place in (3, 12)]
+    dead_letters.write(tmp_path / "f", letters, NOON)
+    names = [dead_letters.named_in(message) for message in _messages(tmp_path / "f")[1:]]
+    assert names == ["2026-03-01T12:00:00Z 3", "2026-03-01T12:00:00Z 12"]
+    assert names == [dead_letters.name_of(NOON, place) for place in (3, 12)]
+
+
+@pytest.mark.parametrize("rejected", [{"at": 5}, {}, {"at": [], "place": {}}])
+def test_a_letter_that_was_mangled_is_overtaken_by_nothing(rejected: dict[str, Any]) -> None:
+    assert dead_letters.named_in({"rejected": rejected}) is None
 
 
 def test_letters_that_are_replaced_are_those_of_now(tmp_path: Path) -> None:
@@ -169,14 +197,26 @@ def test_a_broken_line_in_the_letters_file_costs_none_of_those_behind_it(site: S
         assert singer.key(number).encode() in run.letters_file, "a record is lost"
 
 
-def test_letters_whose_outcome_is_unknown_stay_in_the_file(site: Site) -> None:
+def _lose_the_answer_and_sell(site: Site) -> None:
+    site.room.turn("update_lost_answer", 1)
+    site.room.turn("sale_in_between", 1)
+
+
+def _fail_for_ever(site: Site) -> None:
+    site.inject("status", status=502, times=None)
+
+
+@pytest.mark.parametrize(("trouble", "code"), [(_lose_the_answer_and_sell, 8), (_fail_for_ever, 5)])
+def test_letters_whose_outcome_is_not_known_stay_in_the_file(
+    site: Site, trouble: Callable[[Site], None], code: int
+) -> None:
     site.run(schema(), level(0, -1), level(99, 1), state())
     _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
-    site.inject("status", status=502, times=None)
+    before = site.dead_letters.read_bytes()
+    trouble(site)
     run = site.feed_back(site.dead_letters)
-    assert run.code == 8
-    kept = [letter["dn_sku_id"] for letter in run.rejected]
-    assert singer.key(0) in kept, "a record is lost"
+    assert run.code == code
+    assert run.letters_file == before, "a record is lost"
 
 
 @pytest.mark.parametrize("status", [403, 503])
@@ -235,9 +275,148 @@ def test_by_default_the_letters_lie_beside_the_journal(
 ) -> None:
     (site.folder / "kept").mkdir()
     monkeypatch.chdir(site.folder)
-    site.set_levels([(99, 1)], dead_letter_path=None)
+    site.set_levels([(99, 1)], dead_letter_path=None, journal_path=None)
+    assert (site.folder / "target-inventory.sqlite").exists()
     assert (site.folder / "target-inventory.dead-letters.jsonl").exists()
     journal = str(site.folder / "kept" / "stock.db")
-    run = site.set_levels([(99, 1)], dead_letter_path=None, journal_path=journal)
-    assert (site.folder / "kept" / "stock.dead-letters.jsonl").exists()
-    assert any("journal_path" in text for text in run.log), "no journal is kept, and nobody said so"
+    site.set_levels([(99, 1)], dead_letter_path=None, journal_path=journal)
+    names = {path.name for path in (site.folder / "kept").iterdir()}
+    assert {"stock.db", "stock.dead-letters.jsonl"} <= names
+
+
+# ---- through the guards --------------------------------------------------------------------------
+
+
+def _reject_by_delta(site: Site, *numbers: int, most: int = 100) -> None:
+    run = site.set_levels([(number, 500 + number) for number in numbers], guards=_delta(most))
+    assert (run.code, run.report["rejected"], run.updates) == (7, len(numbers), [])
+
+
+def _delta(most: int) -> dict[str, int]:
+    return {"max_delta": most}
+
+
+def test_a_letter_of_a_guard_shows_what_stood_there_and_how_far_it_goes(site: Site) -> None:
+    before = site.level(0)
+    run = site.set_levels([(0, before + 101)], guards=_delta(100))
+    assert run.rejected == [{"dn_sku_id": singer.key(0), "inv_lvl": before + 101}]
+    assert run.letters[0]["rejected"]["live"]["inv_lvl"] == before
+    assert "101 units" in run.reasons[0]
+    assert "guards.max_delta 100" in run.reasons[0]
+
+
+def test_letters_that_are_fed_back_meet_the_same_guard_again(site: Site) -> None:
+    _reject_by_delta(site, 0, 1)
+    run = site.feed_back(site.dead_letters, guards=_delta(100))
+    assert (run.code, run.updates, len(run.letters)) == (7, [], 2)
+
+
+def test_letters_that_are_fed_back_are_written_where_somebody_raises_the_limit(site: Site) -> None:
+    _reject_by_delta(site, 0, 1)
+    run = site.feed_back(site.dead_letters, guards=_delta(1000))
+    assert (run.code, run.letters) == (0, [])
+    assert (site.level(0), site.level(1)) == (500, 501)
+
+
+def test_many_letters_that_are_fed_back_are_stopped_as_a_whole_and_kept(site: Site) -> None:
+    for number in range(10):
+        _reject_by_delta(site, number)
+    before = site.dead_letters.read_bytes()
+    run = site.feed_back(site.dead_letters, guards=_delta(100))
+    assert (run.code, run.out, run.updates) == (6, b"", [])
+    assert run.letters_file == before
+    assert site.feed_back(site.dead_letters, guards={"max_newly_zero_percent": 100}).code == 0
+    assert [site.level(number) for number in range(10)] == [500 + n for n in range(10)]
+
+
+# ---- overtaken by newer records ------------------------------------------------------------------
+
+
+def _reject_and_overtake(site: Site, *newer: bytes) -> None:
+    """A record of the first item is rejected; it is mended, but newer ones come first."""
+    site.run(schema(), record(dn_sku_id=singer.key(0), inv_lvl=-1, inv_warn=9), state(1))
+    assert site.run(schema(), *newer, state(2)).code == 0
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+
+
+def test_a_letter_does_not_set_again_what_newer_records_have_set(site: Site) -> None:
+    _reject_and_overtake(site, level(0, 60, inv_warn=5))
+    run = site.feed_back(site.dead_letters)
+    assert (run.code, run.updates, run.rejected) == (0, [], [])
+    assert (site.level(0), run.report["superseded"], run.report["unchanged"]) == (60, 1, 0)
+    assert "1 superseded" in run.said
+
+
+def test_newer_records_count_though_they_changed_nothing(site: Site) -> None:
+    stands = site.level(0)
+    _reject_and_overtake(site, level(0, stands))
+    run = site.feed_back(site.dead_letters)
+    assert (run.code, site.level(0)) == (0, stands)
+
+
+def test_a_letter_still_sets_the_fields_that_no_newer_record_spoke_of(site: Site) -> None:
+    _reject_and_overtake(site, level(0, 60), level(1, 61, inv_warn=7))
+    run = site.feed_back(site.dead_letters)
+    assert (run.code, site.level(0), site.row(0)["inv_warn"]) == (0, 60, 9)
+    assert run.report["superseded"] == 0
+
+
+def test_a_letter_is_not_overtaken_by_records_of_other_items(site: Site) -> None:
+    _reject_and_overtake(site, level(1, 61))
+    assert site.feed_back(site.dead_letters).code == 0
+    assert site.level(0) == 50
+
+
+def test_a_letter_is_not_overtaken_by_records_that_are_older(site: Site) -> None:
+    site.set_levels([(0, 60)])
+    site.set_levels([(0, -1)])
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    assert site.feed_back(site.dead_letters).code == 0
+    assert site.level(0) == 50
+
+
+def test_a_letter_is_not_overtaken_by_a_plan_that_nobody_carried_out(site: Site) -> None:
+    site.set_levels([(0, -1)])
+    site.set_levels([(0, 60)], mode="plan")
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    assert site.feed_back(site.dead_letters).code == 0
+    assert site.level(0) == 50
+
+
+def test_a_letter_is_not_overtaken_by_records_that_were_rejected_too(site: Site) -> None:
+    site.set_levels([(0, -1)])
+    site.set_levels([(0, 60)], guards={"max_delta": 1})
+    first, _ = [line for line in site.dead_letters.read_bytes().splitlines() if b"RECORD" in line]
+    run = site.run(schema(), first.replace(b'"inv_lvl":-1', b'"inv_lvl":50') + b"\n", state())
+    assert (run.code, site.level(0)) == (0, 50)
+
+
+def test_a_record_of_today_is_no_letter_and_is_written(site: Site) -> None:
+    """What makes a letter of a record is the time at which it was rejected."""
+    _reject_and_overtake(site, level(0, 60))
+    assert site.set_levels([(0, 50)]).code == 0
+    assert site.level(0) == 50
+
+
+def test_a_letter_whose_time_somebody_removed_is_a_record_of_today(site: Site) -> None:
+    _reject_and_overtake(site, level(0, 60))
+    letters = [json.loads(line) for line in site.dead_letters.read_bytes().splitlines()]
+    lines = [singer.line(letter | {"rejected": {}}) for letter in letters]
+    assert site.run(*lines).code == 0
+    assert site.level(0) == 50
+
+
+def test_a_letter_is_overtaken_by_a_later_record_of_the_same_input(site: Site) -> None:
+    site.run(schema(), level(0, -1), level(0, 60), state())
+    assert site.level(0) == 60
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    run = site.feed_back(site.dead_letters)
+    assert (site.level(0), run.report["superseded"]) == (60, 1)
+
+
+def test_a_letter_is_not_overtaken_by_an_earlier_record_of_the_same_input(site: Site) -> None:
+    site.run(schema(), level(0, 60), level(0, -1), state())
+    assert site.level(0) == 60
+    _mend(site.dead_letters, '"inv_lvl":-1', '"inv_lvl":50')
+    site.feed_back(site.dead_letters)
+    assert site.level(0) == 50

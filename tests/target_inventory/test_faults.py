@@ -97,18 +97,19 @@ def test_not_applied_is_sent_again(site: Site) -> None:
     _assert_each_applied_once(site, ALL_TEN)
 
 
-def test_never_applied_is_unknown_and_a_later_run_does_it(site: Site) -> None:
+def test_never_applied_stays_in_the_journal_and_a_later_run_does_it(site: Site) -> None:
     site.inject("status", status=502, times=None)
     run = site.set_levels(TEN)
-    _assert_not_acknowledged(run, 8)
-    assert len(run.updates) < 10, "it does not give up"
-    assert run.report["unknown"] == 10
-    assert run.report["written"] == 0
+    _assert_not_acknowledged(run, 5)
+    assert len(run.updates) == 4, "it does not give up"
+    assert (run.report["written"], run.report["unknown"]) == (0, 0)
     assert not run.letters
+    assert site.journal.unfinished == list(ALL_TEN)
     site.server.clear()
     again = site.set_levels(TEN)
     assert (again.code, again.out) == (0, passed_on())
     _assert_each_applied_once(site, ALL_TEN)
+    assert not site.journal.unfinished
 
 
 @pytest.mark.parametrize("lost", [True, False])
@@ -132,8 +133,9 @@ def test_what_was_written_before_the_lost_answer_is_reported(site: Site) -> None
     site.grow()
     site.inject("hang", skip=1, times=None)
     run = site.set_levels(dict.fromkeys(site.keys(150), 9999))
-    _assert_not_acknowledged(run, 8)
-    assert (run.report["written"], run.report["unknown"]) == (100, 50)
+    _assert_not_acknowledged(run, 5)
+    assert (run.report["planned"], run.report["written"]) == (150, 100)
+    assert site.journal.statuses == {"done": 100, "sent": 50}
 
 
 # ---- the provider is gone in the middle ----------------------------------------------------------
@@ -150,38 +152,40 @@ def _fail_reads_after_update(site: Site, kind: str, **details: Any) -> None:
     site.room.after_answer = after
 
 
-@pytest.mark.parametrize("applied", [True, False])
-@pytest.mark.parametrize(
-    ("kind", "details"),
-    [
-        ("status", {"status": 503}),
-        ("reset_before_headers", {}),
-        ("html", {"status": 200}),
-        ("status", {"status": 403}),
-        ("body", {"body": b'{"response_status":{"code":30001,"severity":"ERROR"}}'}),
-        ("body", {"body": b"[]"}),
-    ],
-    ids=["503", "reset", "html", "403", "30001", "not as documented"],
-)
-def test_an_update_without_an_answer_that_cannot_be_read_back_is_unknown(
-    site: Site, kind: str, details: dict[str, Any], applied: bool
+UNREADABLE = {
+    "503": {"kind": "status", "status": 503},
+    "reset": {"kind": "reset_before_headers"},
+    "html": {"kind": "html", "status": 200},
+    "403": {"kind": "status", "status": 403},
+    "30001": {"kind": "body", "body": b'{"response_status":{"code":30001,"severity":"ERROR"}}'},
+    "not as documented": {"kind": "body", "body": b"[]"},
+}
+
+
+@pytest.mark.parametrize("written", ["unanswered", "502"])
+@pytest.mark.parametrize("read", UNREADABLE)
+def test_an_update_that_may_have_been_applied_and_cannot_be_read_back_is_settled_by_the_next_run(
+    site: Site, read: str, written: str
 ) -> None:
-    _fail_reads_after_update(site, kind, **details)
-    if not applied:  # the hook needs an update that arrives
-        site.room.turn("update_not_applied", True)
-        site.room.turn("partial_apply", 0)
-    else:
-        site.room.turn("update_lost_answer", True)
+    """A provider that answers both with an error is down; otherwise the outcome is unknown."""
+    _fail_reads_after_update(site, **UNREADABLE[read])
+    site.room.turn("update_lost_answer", written == "unanswered")
+    site.room.turn("update_not_applied", written == "502")
     run = site.set_levels(TEN)
-    _assert_not_acknowledged(run, 8)
+    is_down = written == "502" and read in {"503", "reset"}
+    _assert_not_acknowledged(run, 5 if is_down else 8)
     assert len(run.updates) == 1
     assert not run.letters
     assert "run again" in str(run.error).lower()
+    assert site.journal.statuses == {"sent": 10}
     site.server.clear()
     site.room.turn("update_not_applied", 0)
     site.room.turn("update_lost_answer", 0)
-    assert site.set_levels(TEN).code == 0
+    again = site.set_levels(TEN)
+    assert (again.code, again.out) == (0, passed_on())
+    assert again.report["settled"] == (10 if written == "unanswered" else 0)
     _assert_each_applied_once(site, ALL_TEN)
+    assert not site.journal.unfinished
 
 
 @pytest.mark.parametrize(
@@ -215,10 +219,18 @@ def test_a_provider_that_is_down_is_waited_for_and_then_named(site: Site) -> Non
     assert "run again" in str(run.error)
 
 
-def test_w05_a_provider_that_closes_between_plan_and_write(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No connection means that nothing was sent: that is certain, so it is waited for."""
+# ---- the provider is gone for good after the plan (W05) ------------------------------------------
+
+NEWER = {singer.key(0): 500, singer.key(1): 900, singer.key(20): 77}
+NEXT_INPUTS = {
+    "the same": (ALL_TEN, ALL_TEN),
+    "newer": (NEWER, ALL_TEN | NEWER),
+    "about others": ({singer.key(20): 77}, ALL_TEN | {singer.key(20): 77}),
+    "none": ({}, ALL_TEN),
+}
+
+
+def _refuse_connections(patch: pytest.MonkeyPatch) -> None:
     send = httpx.HTTPTransport.handle_request
 
     def refused(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -226,14 +238,136 @@ def test_w05_a_provider_that_closes_between_plan_and_write(
             raise httpx.ConnectError("refused")
         return send(transport, request)
 
+    patch.setattr(httpx.HTTPTransport, "handle_request", refused)
+
+
+def goes_down(site: Site, how: str, patch: pytest.MonkeyPatch) -> None:
+    """From the first write on."""
+    if how == "no connection":
+        _refuse_connections(patch)
+    elif how == "503 on writes":
+        site.inject("status", status=503, times=None)
+    else:
+        site.inject("status", status=503, times=None)
+        site.inject("status", status=503, times=None, method="GET", skip=1)
+
+
+@pytest.mark.parametrize("following", NEXT_INPUTS)
+@pytest.mark.parametrize("how", ["no connection", "503 on writes", "503 on everything"])
+def test_w05_the_journal_keeps_what_was_not_written_and_the_next_run_finishes_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, how: str, following: str
+) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(httpx.HTTPTransport, "handle_request", refused)
+        goes_down(site, how, patch)
         run = site.set_levels(TEN)
     _assert_not_acknowledged(run, 5)
-    assert not run.letters
-    assert sum(site.clock.sleeps) > 100
-    assert site.set_levels(TEN).code == 0
+    assert (run.letters, site.applied) == ([], [])
+    assert (run.report["written"], run.report["unknown"]) == (0, 0)
+    # What has left us may have been applied, or still be, for all we know.
+    kept = "intended" if how == "no connection" else "sent"
+    assert site.journal.statuses == {kept: 10}
+    site.server.clear()
+    given, wanted = NEXT_INPUTS[following]
+    again = site.set_levels(given)
+    assert (again.code, again.out) == (0, passed_on()), again.error
+    assert any("10 unfinished writes of an earlier run" in text for text in again.log)
+    _assert_each_applied_once(site, wanted)
+    assert not site.journal.unfinished
+
+
+def test_w05_no_connection_is_waited_for_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It means that nothing was sent: that is certain."""
+    with monkeypatch.context() as patch:
+        _refuse_connections(patch)
+        assert site.set_levels(TEN).code == 5
+    assert 100 < sum(site.clock.sleeps) < 140
+
+
+def test_w05_what_was_written_before_is_not_written_again(site: Site) -> None:
+    site.grow()
+    wanted = {key: 1000 + n for n, key in enumerate(site.keys(250))}
+    site.inject("status", status=503, times=None, skip=1)
+    run = site.set_levels(wanted)
+    _assert_not_acknowledged(run, 5)
+    assert run.report["written"] == 100
+    assert site.journal.statuses == {"done": 100, "sent": 100, "intended": 50}
+    site.server.clear()
+    assert site.set_levels(wanted).code == 0
+    _assert_each_applied_once(site, wanted)
+
+
+def test_w05_it_may_stay_away_for_several_runs(site: Site) -> None:
+    site.inject("status", status=503, times=None)
+    for _ in range(3):
+        _assert_not_acknowledged(site.set_levels(TEN), 5)
+        assert site.journal.unfinished == list(ALL_TEN)
+    site.server.clear()
+    assert site.run().code == 0
     _assert_each_applied_once(site, ALL_TEN)
+
+
+def test_w05_an_item_that_has_moved_meanwhile_is_not_set_to_what_was_wanted_then(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        goes_down(site, "no connection", patch)
+        site.set_levels(TEN)
+    moved = site.sell(3)
+    run = site.run(state())
+    assert (run.code, run.out) == (7, passed_on())
+    assert run.rejected == [{"dn_sku_id": singer.key(3), "inv_lvl": 503}]
+    assert "has moved since" in run.reasons[0]
+    assert (site.level(3), site.level(4)) == (moved, 504)
+    # The letter asks for the same again, for a person who decides that it is right.
+    assert site.feed_back(site.dead_letters).code == 0
+    assert site.level(3) == 503
+
+
+def test_w05_an_item_that_may_have_been_written_and_has_moved_is_unknown(site: Site) -> None:
+    _fail_reads_after_update(site, "status", status=503)
+    site.room.turn("update_lost_answer", 1)
+    _assert_not_acknowledged(site.set_levels(TEN), 8)
+    site.server.clear()
+    moved = site.sell(3)
+    run = site.run(state())
+    _assert_not_acknowledged(run, 8)
+    assert (run.report["settled"], run.report["unknown"]) == (9, 1)
+    assert site.level(3) == moved
+    # It is told once; whoever has looked at it goes on with the next input.
+    assert site.set_levels([(3, 600)]).code == 0
+    assert site.level(3) == 600
+
+
+def test_w05_newer_records_decide_about_an_item_that_has_moved(site: Site) -> None:
+    _fail_reads_after_update(site, "status", status=503)
+    site.room.turn("update_lost_answer", 1)
+    _assert_not_acknowledged(site.set_levels(TEN), 8)
+    site.server.clear()
+    site.sell(3)
+    run = site.set_levels([(3, 600)])
+    assert (run.code, run.out, site.level(3)) == (0, passed_on(), 600)
+    assert run.report["settled"] == 9
+
+
+def test_w05_what_is_left_passes_the_guards_of_the_next_run(site: Site) -> None:
+    site.inject("status", status=503, times=None)
+    site.set_levels(TEN)
+    site.server.clear()
+    run = site.run(state(), guards={"max_changes": 9})
+    _assert_not_acknowledged(run, 6)
+    assert not run.updates
+    assert site.journal.unfinished == list(ALL_TEN), "it is forgotten"
+    assert site.run(state()).code == 0
+    _assert_each_applied_once(site, ALL_TEN)
+
+
+def test_w05_what_is_left_is_settled_only_when_the_provider_can_be_asked(site: Site) -> None:
+    site.inject("status", status=503, times=None, method=None, skip=1)
+    _assert_not_acknowledged(site.set_levels(TEN), 5)
+    run = site.run(state())
+    _assert_not_acknowledged(run, 5)
+    assert site.journal.unfinished == list(ALL_TEN)
+    assert not run.updates
 
 
 @pytest.mark.parametrize("status", [429, 408])
@@ -321,6 +455,7 @@ def test_a_refusal_of_what_was_applied_all_the_same_counts_as_written(site: Site
     run = site.set_levels(TEN)
     assert (run.code, run.out, len(run.updates)) == (0, passed_on(), 1)
     assert (run.report["written"], run.report["rejected"]) == (10, 0)
+    assert site.journal.statuses == {"done": 10}
 
 
 def test_a_success_of_what_was_not_applied_is_found_out(site: Site) -> None:
@@ -331,6 +466,7 @@ def test_a_success_of_what_was_not_applied_is_found_out(site: Site) -> None:
     assert [letter["dn_sku_id"] for letter in run.rejected] == list(ALL_TEN)
     assert run.letters[0]["rejected"]["live"]["inv_lvl"] == site.level(0)
     assert (run.report["written"], run.report["verified"], run.report["rejected"]) == (0, 0, 10)
+    assert site.journal.statuses == {"refused": 10}
 
 
 @pytest.mark.parametrize(
@@ -381,6 +517,12 @@ def test_w18_a_sign_in_that_is_refused_at_the_first_write(site: Site, code: str)
     _assert_not_acknowledged(run, 3)
     assert len(run.updates) == 1
     assert not run.letters
+    # Somebody has to do something first: nothing of it is to be sent behind anybody's back.
+    assert site.journal.statuses == {"withdrawn": 250}
+    assert all(write.sent_at is None for write in site.journal.writes[100:])
+    site.server.clear()
+    assert site.run(state()).updates == []
+    assert site.set_levels(dict.fromkeys(site.keys(250), 5000)).code == 0
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -397,6 +539,7 @@ def test_a_redirect_carries_no_credentials_away(site: Site) -> None:
     run = site.set_levels(TEN)
     _assert_not_acknowledged(run, 4)
     assert len(run.updates) == 1
+    assert site.journal.statuses == {"withdrawn": 10}
 
 
 # ---- what the provider says of itself ------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import signal
+import sqlite3
+import stat
 import struct
 import subprocess
 import sys
@@ -30,8 +33,9 @@ pytestmark = pytest.mark.processes
 
 NAME = "target-inventory"
 ADVICE = re.compile(
-    r"\b(check|run again|remove|deselect|set|add|must|are in|is missing|configure|use|cannot be"
-    r"|no such option|not json|cannot read|closed the pipe|cannot write)\b",
+    r"\b(check|run again|remove|deselect|set|add|must|mend|is missing|configure|use|cannot be"
+    r"|no such option|not json|cannot read|closed the pipe|cannot write|wait for"
+    r"|raise the limit)\b",
     re.IGNORECASE,
 )
 TEN = [level(number, 500 + number) for number in range(10)]
@@ -143,7 +147,8 @@ def _codes() -> dict[str, tuple[bytes, dict[str, Any], int, str]]:
     return {
         "garbage": (schema() + TEN[0] + state() + b"garbage\n", {}, 2, "line 4"),
         "cut off": (INPUT[:-9], {}, 2, "line 12"),
-        "not yet": (INPUT, {"guards": {"max_delta": 5}}, 2, "guards"),
+        "not yet": (INPUT, {"levels_to": "deconetwork"}, 2, "levels_to"),
+        "guard": (INPUT, {"guards": {"max_changes": 9}}, 6, "guards.max_changes"),
         "rejected": (schema() + raw_level(0, "5.5") + state(), {}, 7, "letters.jsonl"),
         "letters": (schema() + level(99, 5), {"dead_letter_path": "/dev/full"}, 10, "/dev/full"),
     }
@@ -167,11 +172,16 @@ def test_a_wrong_password_ends_with_3(commands: Commands) -> None:
     assert not commands.site.dead_letters.exists()
 
 
-def test_an_unknown_outcome_ends_with_8(commands: Commands) -> None:
-    commands.site.inject("status", status=502, times=None)
+def test_an_unknown_outcome_ends_with_8_and_the_next_run_with_0(commands: Commands) -> None:
+    commands.site.inject("reset_before_headers", apply=True)
+    commands.site.room.turn("sale_in_between", True)
     found = commands.run()
     assert (found.code, found.out) == (8, b"")
     assert "run again" in found.err.splitlines()[-1].lower()
+    commands.site.room.turn("sale_in_between", False)
+    again = commands.run()
+    assert (again.code, again.out) == (0, passed_on())
+    assert [commands.site.level(number) for number in range(10)] == list(range(500, 510))
 
 
 # ---- standard output that is closed or full (W17) ------------------------------------------------
@@ -271,6 +281,144 @@ def test_w14_killed_with_a_batch_in_flight(commands: Commands) -> None:
     _rerun_writes_nothing_more(commands)
 
 
+# ---- a second run (W16) --------------------------------------------------------------------------
+
+
+def _second_run_does_nothing(commands: Commands) -> None:
+    """It waits neither for the first nor for its own input, which is never closed here."""
+    before, letters = len(commands.site.server.received), commands.site.dead_letters.exists()
+    second = commands.start()
+    last = commands.ends(second, 9, within=10)
+    assert "another run holds the journal" in last
+    assert second.stdout is not None
+    assert second.stdout.read() == b""
+    assert len(commands.site.server.received) == before
+    assert commands.site.dead_letters.exists() == letters
+
+
+def test_w16_a_second_run_while_the_first_reads_its_input(commands: Commands) -> None:
+    first = commands.start()
+    assert first.stdin is not None
+    first.stdin.write(INPUT)
+    first.stdin.flush()
+    _until(lambda: _has_read_all(first))
+    _second_run_does_nothing(commands)
+    assert first.poll() is None
+    first.stdin.close()
+    commands.ends(first, 0)
+    assert first.stdout is not None
+    assert first.stdout.read() == passed_on()
+    _assert_applied_once(commands.site)
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_w16_a_second_run_while_the_first_waits_for_an_answer(
+    commands: Commands, applied: bool
+) -> None:
+    armed = commands.site.inject("hang", apply=applied)
+    first = commands.start()
+    commands.feed(first)
+    _until(lambda: armed.fired > 0)
+    _second_run_does_nothing(commands)
+    first.kill()
+    assert first.wait(timeout=10) == -signal.SIGKILL
+    _rerun_writes_nothing_more(commands)
+
+
+def test_w16_a_plan_while_the_first_run_writes_says_so(commands: Commands) -> None:
+    armed = commands.site.inject("hang")
+    first = commands.start()
+    commands.feed(first)
+    _until(lambda: armed.fired > 0)
+    before = len(commands.site.server.received)
+    assert commands.run(mode="plan").code == 9
+    assert len(commands.site.server.received) == before
+
+
+# ---- a journal that cannot be kept (W17) ---------------------------------------------------------
+
+
+def _nothing_was_asked(commands: Commands, found: Finished, code: int) -> None:
+    assert (found.code, found.out) == (code, b""), found.err
+    assert "journal" in found.err.splitlines()[-1]
+    assert commands.site.server.received == []
+
+
+@pytest.mark.parametrize("place", ["/proc/journal.sqlite", "/sys/journal.sqlite", "missing", "."])
+def test_w17_a_journal_that_cannot_be_made_ends_with_10(commands: Commands, place: str) -> None:
+    """As root, too, whom no mode stops."""
+    path = str(commands.site.folder / "missing" / "journal.sqlite") if place == "missing" else place
+    _nothing_was_asked(commands, commands.run(journal_path=path), 10)
+
+
+def test_w17_a_journal_below_a_file_ends_with_10(commands: Commands) -> None:
+    (commands.site.folder / "file").write_bytes(b"")
+    path = commands.site.folder / "file" / "journal.sqlite"
+    _nothing_was_asked(commands, commands.run(journal_path=str(path)), 10)
+
+
+def _a_database(path: Path, mode: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute(f"PRAGMA journal_mode = {mode}")
+        other.execute("CREATE TABLE stock (sku TEXT)")
+        other.commit()
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_text("sku,level\n" * 500),
+    "database": lambda path: _a_database(path, "delete"),
+    "database with a log": lambda path: _a_database(path, "wal"),
+    "pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("kind", ["text", "database", "database with a log"])
+def test_w17_a_journal_path_that_is_something_else_keeps_what_is_in_it(
+    commands: Commands, kind: str
+) -> None:
+    path = commands.site.folder / "other"
+    FOREIGN[kind](path)
+    before = path.read_bytes()
+    _nothing_was_asked(commands, commands.run(journal_path=str(path)), 2)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_w17_a_journal_path_that_is_something_else_stays_open_to_others(
+    commands: Commands, kind: str
+) -> None:
+    """It might be somebody's file, or /dev/null."""
+    path = commands.site.folder / "other"
+    FOREIGN[kind](path)
+    path.chmod(0o644)
+    found = commands.run(journal_path=str(path))
+    assert found.code in {2, 10}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_w17_a_journal_that_cannot_grow_writes_nothing(commands: Commands) -> None:
+    """A limit on the size of files stands in for a disk that is full."""
+    many = b"".join([schema(), *(level(number, 500 + number) for number in range(30)), state()])
+    assert commands.run(schema() + state()).code == 0
+    size = commands.site.journal.path.stat().st_size // 1024
+    commands.site.server.reset()
+    limited = ["bash", "-c", f'ulimit -f {size}; exec "$@"', "bash"]
+    found = subprocess.run(
+        [*limited, sys.executable, "-m", *commands.args()],
+        input=many,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"TMPDIR": str(commands.site.folder)},
+    )
+    commands.site._canaries.saw("stderr", found.stderr)
+    assert (found.returncode, found.stdout) == (10, b""), found.stderr
+    assert "journal" in check(10, found.stderr.decode())
+    assert {request.method for request in commands.site.server.received} <= {"GET"}
+    assert commands.run(many).code == 0
+    assert len(commands.site.applied) == 30
+
+
 # ---- options -------------------------------------------------------------------------------------
 
 
@@ -286,9 +434,9 @@ def test_about(processes: Processes, form: str | None) -> None:
     found = processes.run(["target_inventory", "--about", *more])
     assert found.code == 0, found.err
     text = found.out.decode()
-    for name in (NAME, "deconetwork", "mode", "dead_letter_path", "max_rejected", "stream_maps"):
+    for name in (NAME, "deconetwork", "mode", "journal_path", "guards", "stream_maps"):
         assert name in text
-    for name in ("guards", "add_record_metadata", "batch_size_rows"):
+    for name in ("add_record_metadata", "batch_size_rows"):
         assert name not in text, f"{name} means nothing here"
     if form == "json":
         assert set(json.loads(text)["capabilities"]) == {"about", "stream-maps"}

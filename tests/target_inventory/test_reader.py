@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,55 @@ def test_what_concerns_more_than_the_line_is_raised() -> None:
     heard.callbacks["RECORD"] = refuse
     with pytest.raises(ConfigError, match="no such stream"):
         heard.read(io.BytesIO(RECORD))
+
+
+# ---- the lines of a plan -------------------------------------------------------------------------
+
+PLAN = b'{"stream":"s","key":{"k":"a"},"field":"n","before":1,"after":2}'
+
+
+def _hear_plans(*lines: bytes) -> tuple[Heard, list[dict[str, Any]]]:
+    heard, plans = Heard(), list[dict[str, Any]]()
+    heard.reader.plan_line = plans.append
+    heard.seen = heard.read(io.BytesIO(b"\n".join(lines)))
+    return heard, plans
+
+
+def test_the_lines_of_a_plan_stand_beside_messages() -> None:
+    more = PLAN.replace(b'"field"', b'"record":{"x":0.10},"field"')
+    heard, plans = _hear_plans(RECORD, PLAN, STATE, more)
+    assert heard.kinds == ["RECORD", "STATE"]
+    assert [plan["after"] for plan in plans] == [2, 2]
+    assert plans[1]["record"] == {"x": Decimal("0.10")}
+    assert heard.seen == {"RECORD": 1, "STATE": 1, "PLAN": 2}
+
+
+@pytest.mark.parametrize("name", ["stream", "key", "field", "before", "after"])
+def test_a_line_that_lacks_a_part_of_a_plan_is_none(name: str) -> None:
+    heard, plans = _hear_plans(RECORD, PLAN.replace(f'"{name}"'.encode(), b'"x"'), PLAN)
+    assert (heard.kinds, plans) == (["RECORD"], [])
+    assert heard.failure.startswith("input line 2: ")
+
+
+def test_a_message_that_says_its_type_is_never_taken_for_a_plan() -> None:
+    heard, plans = _hear_plans(PLAN.replace(b"{", b'{"type":"SECRET",', 1))
+    assert plans == []
+    assert "unknown message type" in heard.failure
+
+
+def test_a_line_of_a_plan_that_is_refused_stops_it_there() -> None:
+    heard = Heard()
+
+    def refuse(_line: dict[str, Any]) -> None:
+        raise InputError("no")
+
+    heard.reader.plan_line = refuse
+    heard.read(io.BytesIO(RECORD + b"\n" + PLAN + b"\n" + RECORD))
+    assert heard.kinds == ["RECORD"]
+    assert heard.failure.startswith("input line 2: no")
+
+
+# ---- bounded memory ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("more", [0, 1])

@@ -19,6 +19,8 @@ def test_what_went_wrong_is_in_the_line() -> None:
     report = Report(
         "apply",
         read=9,
+        settled=4,
+        superseded=3,
         planned=8,
         written=5,
         verified=4,
@@ -29,8 +31,8 @@ def test_what_went_wrong_is_in_the_line() -> None:
         seconds=12.34,
     )
     assert report.line() == (
-        "9 records read, 0 unchanged, 5 written, 4 verified by reading back, 1 moved, 2 rejected, "
-        "1 unknown, 7 requests, 12.3 s"
+        "9 records read, 0 unchanged, 5 written, 4 verified by reading back, 4 settled, "
+        "3 superseded, 1 moved, 2 rejected, 1 unknown, 7 requests, 12.3 s"
     )
 
 
@@ -55,7 +57,9 @@ def test_the_file_has_every_count() -> None:
     assert json.loads(data) == {
         "mode": "apply",
         "read": 2,
+        "settled": 0,
         "unchanged": 0,
+        "superseded": 0,
         "planned": 0,
         "written": 1,
         "verified": 0,
@@ -65,4 +69,10 @@ def test_the_file_has_every_count() -> None:
         "requests": 0,
         "seconds": 1.235,
         "rejected_by_reason": {},
+        "guards": [],
     }
+
+
+def test_the_file_says_which_guards_stopped_the_run() -> None:
+    report = Report("apply", guards=["12 changes, more than guards.max_changes 11"])
+    assert json.loads(report.json())["guards"] == ["12 changes, more than guards.max_changes 11"]

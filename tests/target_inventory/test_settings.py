@@ -20,11 +20,8 @@ DECONETWORK = {"api_url": "https://shop.example", "username": "u-name", "passwor
 CONFIG: dict[str, Any] = {"deconetwork": DECONETWORK}
 NOT_YET = {
     "levels_to": "deconetwork",
-    "undo_path": "undo.jsonl",
-    "max_age_seconds": 60,
     "sku_map_path": "map.csv",
     "rules": {"buffer": 1},
-    "guards": {"max_delta": 5},
 }
 
 
@@ -39,7 +36,13 @@ def test_without_settings_there_are_defaults() -> None:
     chosen = settings.load({})
     assert (chosen.mode, chosen.unknown_streams, chosen.max_rejected) == ("apply", "fail", 0)
     assert (chosen.plan_path, chosen.report_path, chosen.journal_path) == (None, None, None)
+    assert (chosen.undo_path, chosen.max_age_seconds) == (None, None)
+    assert chosen.resend_within_seconds == 86_400
+    assert chosen.journal == Path("target-inventory.sqlite")
     assert chosen.dead_letters == Path("target-inventory.dead-letters.jsonl")
+    guards = chosen.guards
+    assert (guards.max_changes, guards.max_delta) == (None, None)
+    assert (guards.max_newly_zero_percent, guards.max_unit_error_percent) == (50, 50)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +54,44 @@ def test_without_settings_there_are_defaults() -> None:
         ("journal_path", "a/journal"),
         ("dead_letter_path", "a/letters"),
         ("unknown_streams", "ignore"),
+        ("undo_path", "a/undo"),
         ("max_rejected", 5),
+        ("max_age_seconds", 0),
+        ("max_age_seconds", 3600),
+        ("resend_within_seconds", 0),
     ],
 )
 def test_each_setting_is_taken(name: str, value: Any) -> None:
     target = TargetInventory(config=CONFIG | {name: value})
     assert getattr(target.own, name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_changes", 0),
+        ("max_changes", 500),
+        ("max_delta", 0),
+        ("max_delta", 500),
+        ("max_newly_zero_percent", 0),
+        ("max_newly_zero_percent", 12.5),
+        ("max_newly_zero_percent", 100),
+        ("max_unit_error_percent", 100),
+    ],
+)
+def test_each_guard_is_taken_and_the_others_stay(name: str, value: Any) -> None:
+    guards = TargetInventory(config=CONFIG | {"guards": {name: value}}).own.guards
+    assert guards.model_dump() == settings.Guards().model_dump() | {name: value}
+
+
+def test_no_guards_are_the_usual_guards() -> None:
+    assert TargetInventory(config=CONFIG | {"guards": {}}).own.guards == settings.Guards()
+
+
+@pytest.mark.parametrize("name", settings.Guards.model_fields)
+def test_a_guard_that_is_null_is_not_set(name: str) -> None:
+    guards = TargetInventory(config=CONFIG | {"guards": {name: None}}).own.guards
+    assert guards == settings.Guards()
 
 
 @pytest.mark.parametrize("name", settings.TargetSettings.model_fields)
@@ -92,14 +127,65 @@ def test_every_setting_of_a_later_version_is_tested() -> None:
     assert set(NOT_YET) == set(settings.NOT_YET)
 
 
-@pytest.mark.parametrize("value", [{}, {"max_delta": 0}, 0, False, "", []])
-def test_an_empty_safety_setting_is_refused_all_the_same(value: Any) -> None:
-    assert "guards" in refused(CONFIG | {"guards": value})
+@pytest.mark.parametrize("value", [{}, {"buffer": 0}, 0, False, "", []])
+def test_an_empty_safety_setting_of_a_later_version_is_refused_all_the_same(value: Any) -> None:
+    assert "rules" in refused(CONFIG | {"rules": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        False,
+        "",
+        [],
+        "Zanzibar",
+        ["max_delta"],
+        {"max_delta": -1},
+        {"max_delta": "5"},
+        {"max_delta": 5.5},
+        {"max_delta": True},
+        {"max_changes": -1},
+        {"max_changes": "Zanzibar"},
+        {"max_newly_zero_percent": -0.1},
+        {"max_newly_zero_percent": 100.1},
+        {"max_newly_zero_percent": "50"},
+        {"max_newly_zero_percent": "Zanzibar"},
+        {"max_unit_error_percent": 101},
+        {"max_unit_error_percent": True},
+        {"max_unit_error_percent": float("nan")},
+    ],
+    ids=str,
+)
+def test_a_guard_that_is_no_limit_is_refused_by_name_and_never_ignored(value: Any) -> None:
+    told = refused(CONFIG | {"guards": value})
+    assert "guards" in told
+    assert all(name in told for name in (value if isinstance(value, dict) else ()))
+    assert "Zanzibar" not in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("max_change", "max_changes"),
+        ("max_deltas", "max_delta"),
+        ("max_newly_zero", "max_newly_zero_percent"),
+    ],
+)
+def test_a_misspelt_guard_gets_a_hint(wrong: str, hint: str) -> None:
+    told = refused(CONFIG | {"guards": {wrong: 5}})
+    assert f"guards.{wrong} is not a setting (did you mean {hint}?)" in told
+
+
+@pytest.mark.parametrize("name", settings.Guards.model_fields)
+def test_a_guard_that_stands_beside_the_guards_is_refused_and_not_ignored(name: str) -> None:
+    assert "guards" in refused(CONFIG | {name: 5})
 
 
 def test_all_problems_are_told_at_once() -> None:
-    told = refused(CONFIG | {"guards": {}, "rules": {}, "mode": "dry", "max_rejected": "many"})
-    for name in ("guards", "rules", "mode", "max_rejected"):
+    guards = {"max_delta": -1, "max_changes": -1}
+    told = refused(CONFIG | {"guards": guards, "rules": {}, "mode": "dry", "max_rejected": "many"})
+    for name in ("guards.max_delta", "guards.max_changes", "rules", "mode", "max_rejected"):
         assert name in told
 
 
@@ -118,6 +204,13 @@ def test_all_problems_are_told_at_once() -> None:
         ("report_path", ["Zanzibar"]),
         ("journal_path", {"Zanzibar": 1}),
         ("dead_letter_path", 987123),
+        ("undo_path", 987123),
+        ("max_age_seconds", -1),
+        ("max_age_seconds", "Zanzibar"),
+        ("max_age_seconds", 1.5),
+        ("max_age_seconds", True),
+        ("resend_within_seconds", -1),
+        ("resend_within_seconds", "Zanzibar"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_not_shown(name: str, value: Any) -> None:
@@ -135,6 +228,8 @@ def test_a_wrong_value_is_refused_by_name_and_not_shown(name: str, value: Any) -
         ("max_reject", "max_rejected"),
         ("unknown_stream", "unknown_streams"),
         ("guard", "guards"),
+        ("undo_paths", "undo_path"),
+        ("max_age_second", "max_age_seconds"),
         ("deconetwrk", "deconetwork"),
     ],
 )
@@ -181,16 +276,42 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert "deconetwork" in target.shared.providers
 
 
-@pytest.mark.parametrize("variable", ["GUARDS", "GUARDS_MAX_DELTA", "RULES", "LEVELS_TO"])
-def test_a_safety_setting_from_the_environment_is_refused_too(
+SETTINGS_OF = {
+    "GUARDS": "guards",
+    "GUARDS_MAX_DELTA": "guards",
+    "RULES": "rules",
+    "RULES_BUFFER": "rules",
+    "LEVELS_TO": "levels_to",
+}
+
+
+def test_guards_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_INVENTORY_DECONETWORK", json.dumps(DECONETWORK))
+    monkeypatch.setenv("TARGET_INVENTORY_GUARDS", '{"max_delta":5,"max_newly_zero_percent":12.5}')
+    guards = TargetInventory(parse_env_config=True).own.guards
+    assert (guards.max_delta, guards.max_newly_zero_percent) == (5, 12.5)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    SETTINGS_OF,
+)
+def test_a_safety_setting_of_the_environment_that_is_not_understood_is_refused(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TARGET_INVENTORY_DECONETWORK", json.dumps(DECONETWORK))
     monkeypatch.setenv(f"TARGET_INVENTORY_{variable}", "5")
     monkeypatch.setattr(sys, "argv", ["target-inventory", "--config", "ENV"])
     monkeypatch.setattr(command, "set_up_logging", lambda _name: None)
-    with pytest.raises(ConfigError, match=variable.partition("_MAX")[0].lower()):
+    with pytest.raises(ConfigError, match=SETTINGS_OF[variable]):
         command.click_main(COMMAND)
+
+
+@pytest.mark.parametrize("name", settings.Guards.model_fields)
+def test_the_published_schema_has_every_guard(name: str) -> None:
+    published = settings.config_schema()["properties"]["guards"]["properties"][name]
+    assert published["description"].endswith(".")
+    assert published.get("default") == getattr(settings.Guards(), name)
 
 
 # ---- what --about tells --------------------------------------------------------------------------

@@ -1,0 +1,322 @@
+"""One run over a change set: settle, plan, judge, write, read back; then the letters, and STATE.
+
+The order is the promise. What earlier runs have left is settled first. The plan is made over the
+whole, and the guards judge it, before anything new is sent. Nothing is acknowledged before all of
+it is written, stands there already, or is in the dead letter file.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from inventory_providers.errors import InventoryError, Rejected, Uncertain
+from inventory_providers.values import one_line
+from target_inventory import guards
+from target_inventory.apply import EXAMPLES, Applier, Lane
+from target_inventory.dead_letters import name_of
+from target_inventory.plan import Plan, Planner, decide
+from target_inventory.screen import Progress
+from target_inventory.settlement import Settled, Settlement
+from target_inventory.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from inventory_providers.contract import Items, Key, Session, Write
+    from inventory_providers.environment import Environment
+    from target_inventory.apply import Doubt, Outcome
+    from target_inventory.changeset import ChangeSet
+    from target_inventory.dead_letters import Letter
+    from target_inventory.journal import Entry, Journal
+    from target_inventory.plan import Planned
+    from target_inventory.report import Report
+    from target_inventory.settings import TargetSettings
+
+LOG = logging.getLogger("target-inventory")
+
+
+@dataclass(slots=True)
+class Shop:
+    """One provider that can be written to.
+
+    `permit` raises `ConfigError` where the settings do not allow a write, `admit` `Rejected` where
+    they have nothing to do with an item. `connect` opens a session; nothing is requested yet.
+    """
+
+    name: str
+    title: str
+    account: str
+    writes: Sequence[Write]
+    connect: Callable[[], Session]
+    permit: Callable[[Write], None] = lambda _: None
+    admit: Callable[[Key], None] = lambda _: None
+
+    @property
+    def items(self) -> Items:
+        """What its writes change."""
+        return self.writes[0].items
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one run has to do at one shop."""
+
+    shop: Shop
+    lane: Lane
+    settled: Settled = field(default_factory=Settled)
+    settlement: Settlement | None = None
+    plan: Plan = field(default_factory=Plan)
+    applier: Applier | None = None
+
+    def withdraw(self) -> None:
+        """What has not been sent is not to be sent."""
+        if self.applier is not None:
+            self.applier.withdraw()
+
+
+class Run:
+    """Carries out one change set. `announce` gets the plans when they are whole."""
+
+    def __init__(
+        self,
+        own: TargetSettings,
+        shops: Sequence[Shop],
+        changes: ChangeSet,
+        *,
+        journal: Journal,
+        environment: Environment,
+        report: Report,
+        announce: Callable[[Sequence[tuple[Shop, Plan]]], None],
+    ) -> None:
+        self._own, self._shops, self._changes = own, shops, changes
+        self._journal, self._environment = journal, environment
+        self._announce = announce
+        self._lanes: list[_Work] = []
+        self.report = report
+        self.letters: list[Letter] = list(changes.letters)
+        self.written: list[Planned] = []
+
+    def carry_out(self) -> None:
+        """All of it, up to the read-back.
+
+        Raises:
+            Guarded: a guard stopped it; nothing new was written.
+            Denied, Unavailable, Malformed, Uncertain: no STATE may follow.
+        """
+        try:
+            self._connect()
+            if self._own.mode == "apply":
+                self._settle()
+            self._plan()
+            if self._own.mode == "apply":
+                self._apply()
+        finally:
+            for lane in self._lanes:
+                self.report.requests += lane.lane.session.requests
+                lane.lane.session.close()
+
+    def _connect(self) -> None:
+        for shop in self._shops:
+            unfinished = self._admitted(shop, self._journal.unfinished(shop.account))
+            untold = self._journal.untold(shop.account)
+            if self._changes.keys(shop.name) or unfinished or untold:
+                lane = Lane(
+                    shop.connect(), shop.items, shop.account, self._journal, self._environment
+                )
+                self._lanes.append(_Work(shop, lane))
+            if unfinished:
+                apply = self._own.mode == "apply"
+                first = "to be settled first" if apply else "would be settled before all this"
+                left = many(len(unfinished), "unfinished write")
+                LOG.warning("%s: %s of an earlier run %s", shop.name, left, first)
+        self._mention_others()
+
+    @staticmethod
+    def _admitted(shop: Shop, entries: Sequence[Entry]) -> list[Entry]:
+        """What the settings have to do with; the rest stays where it is."""
+        kept = []
+        for entry in entries:
+            try:
+                shop.admit(entry.change.key)
+            except Rejected as error:
+                item = one_line(" ".join(entry.change.key))
+                LOG.warning("left alone in the journal: a write of %s: %s", item, error.message)
+            else:
+                kept.append(entry)
+        return kept
+
+    def _mention_others(self) -> None:
+        others = self._journal.unfinished_elsewhere([shop.account for shop in self._shops])
+        for account, count in others.items():
+            left = many(count, "unfinished write")
+            LOG.warning("left alone in the journal: %s for %s", left, account)
+
+    # ---- before anything new is sent ----
+
+    def _settle(self) -> None:
+        for lane in self._lanes:
+            entries = self._admitted(lane.shop, self._journal.unfinished(lane.shop.account))
+            writes = {write.stream: write for write in lane.shop.writes}
+            for stream in {entry.stream for entry in entries}:
+                lane.shop.permit(writes[stream])
+            settlement = Settlement(
+                lane.lane,
+                writes,
+                resend_within=timedelta(seconds=self._own.resend_within_seconds),
+                said=partial(self._changes.said, lane.shop.name),
+            )
+            lane.settled, lane.settlement = settlement.settled, settlement
+            try:
+                settlement.settle(entries)
+            finally:
+                self._count_settled(lane.settled)
+            for wanted in lane.settled.wanted:
+                self._changes.first(lane.shop.name, wanted)
+
+    def _count_settled(self, settled: Settled) -> None:
+        self.report.settled += len(settled.finished)
+        self.written += settled.finished
+        self.letters += settled.letters
+        self._count_unknown(settled.unknown)
+
+    def _plan(self) -> None:
+        for lane in self._lanes:
+            lane.plan = self._planned(lane)
+            self.report.unchanged += lane.plan.unchanged
+            self.report.superseded += lane.plan.superseded
+            self.letters += lane.plan.letters
+        plans = [lane.plan for lane in self._lanes]
+        judgement = guards.judge(plans, self._own.guards)
+        self.letters += judgement.letters
+        self.report.guards = judgement.hits
+        self.report.planned = sum(len(plan.changes) for plan in plans)
+        self._announce([(lane.shop, lane.plan) for lane in self._lanes])
+        judgement.must_pass()
+        for lane in self._lanes:
+            if lane.settlement is not None:
+                self._decide(lane, lane.settlement)
+
+    def _planned(self, lane: _Work) -> Plan:
+        journal, account = self._journal, lane.shop.account
+        keys = self._changes.keys(lane.shop.name)
+        if not keys:
+            return Plan()
+        levels = lane.lane.levels(keys)
+        planner = Planner(
+            lambda key, event: journal.event(account, key, event),
+            lambda key, letter: journal.newer_than_letter(account, key, letter),
+        )
+        items = self._changes.items(lane.shop.name)
+        watched = {letter.key for letter in self._changes.letters if letter.key is not None}
+        return planner.make(items, levels, frozenset(watched | journal.lettered(account)))
+
+    # ---- writing ----
+
+    def _apply(self) -> None:
+        try:
+            with Progress(self.report.planned) as progress:
+                self._intend(progress)
+                failures = [error for lane in self._lanes if (error := self._write(lane))]
+        except BaseException:
+            for lane in self._lanes:
+                lane.withdraw()
+            raise
+        if failures:
+            # One provider's trouble does not keep the others from being written to.
+            failures.sort(key=lambda error: not isinstance(error, Uncertain))
+            for error in failures[1:]:
+                LOG.error("%s", error)
+            raise failures[0]
+
+    def _intend(self, progress: Progress) -> None:
+        for lane in self._lanes:
+            keys = {planned.change.key for planned in lane.plan.changes}
+            ghosts = self._journal.under_way(lane.shop.account, keys)
+            lane.applier = Applier(lane.lane, ghosts=ghosts, advance=progress.advance)
+            lane.applier.intend(lane.plan.changes, replaces=self._taken_over(lane))
+
+    def _taken_over(self, lane: _Work) -> list[int]:
+        """What is left of earlier runs and is in the plan now; what is rejected has letters."""
+        rejected = {-letter.place: letter.reason for letter in self.letters if letter.place < 0}
+        left = set(lane.settled.entries)
+        for entry in left & rejected.keys():
+            self._journal.end([entry], "refused", rejected[entry])
+        return sorted(left - rejected.keys())
+
+    def _decide(self, lane: _Work, settlement: Settlement) -> None:
+        """What new records were to decide, and do not, for they are rejected themselves."""
+        rejected = {letter.key for letter in self.letters}
+        before = len(lane.settled.letters), len(lane.settled.unknown)
+        settlement.decide(rejected)
+        self.letters += lane.settled.letters[before[0] :]
+        self._count_unknown(lane.settled.unknown[before[1] :])
+
+    def _write(self, lane: _Work) -> InventoryError | None:
+        assert lane.applier is not None
+        try:
+            lane.applier.apply()
+        except InventoryError as error:
+            return error
+        finally:
+            self._count(lane.applier.outcome)
+        return None
+
+    def _count(self, outcome: Outcome) -> None:
+        self.report.written += len(outcome.written)
+        self.report.verified += outcome.verified
+        self.report.moved += outcome.moved
+        self.letters += outcome.letters
+        self.written += outcome.written
+        self._count_unknown(outcome.unknown)
+
+    def _count_unknown(self, doubts: Sequence[Doubt]) -> None:
+        self.report.unknown += len(doubts)
+        for doubt in doubts[:EXAMPLES]:
+            item = one_line(" ".join(doubt.change.key))
+            LOG.error("%s %s: outcome unknown: %s", doubt.write.stream, item, doubt.cause)
+
+    # ---- afterwards ----
+
+    def remember(self, at: datetime) -> None:
+        """The letters are on disk: which items have one of this time, and which are overtaken."""
+        for lane in self._lanes:
+            self._overtake(lane)
+        for shop in self._shops:
+            streams = {write.stream for write in shop.writes if write.effect == "set"}
+            self._journal.keep_letters(
+                shop.account,
+                [
+                    (one.key, name_of(at, one.place), self._newer(shop, one))
+                    for one in self.letters
+                    if one.key is not None and one.stream in streams
+                ],
+            )
+            self._journal.tell(shop.account)
+
+    def _overtake(self, lane: _Work) -> None:
+        """Older letters of an item do not set again what stands there as newer records want it."""
+        decided, watched = lane.plan.decided, self._journal.lettered(lane.shop.account)
+        watched |= {letter.key for letter in self.letters if letter.key is not None}
+        written = [] if lane.applier is None else lane.applier.outcome.written
+        for planned in written:
+            if planned.write.effect == "set" and planned.change.key in watched:
+                decide(decided, planned.change.key, planned.wanted)
+        self._journal.supersede(lane.shop.account, decided)
+
+    def _newer(self, shop: Shop, letter: Letter) -> set[str]:
+        """What later records of the same input have decided."""
+        lanes = [lane for lane in self._lanes if lane.shop is shop]
+        decided = lanes[0].plan.decided if lanes else {}
+        if letter.key is None:
+            return set()
+        newer = {
+            name for name, place in decided.get(letter.key, {}).items() if place > letter.place
+        }
+        if letter.origin is not None:
+            newer |= self._journal.newer_than_letter(shop.account, letter.key, letter.origin)
+        return newer
