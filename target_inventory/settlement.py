@@ -83,7 +83,9 @@ class Settlement:
                 self._repeat(entry)
         for entry in never_sent:
             # It goes where everything new goes: planned, judged by the guards, and read back.
-            if entry.change.event is not None and self._is_said_again(entry):
+            if entry.change.key in self._broken:
+                self._refuse(entry, BROKEN, None)
+            elif entry.change.event is not None and self._is_said_again(entry):
                 self.settled.entries.append(entry.id)
             else:
                 self._take_over(entry)

@@ -179,7 +179,8 @@ class TargetInventory(Target):
                 if alias not in self._targets:
                     raise InputError(f"a record of {stream}: {reason}") from None
                 self._changes.read += 1
-                self._changes.reject(stream, record, reason)
+                _, write = self._targets[alias]
+                self._changes.reject(stream, record, reason, write=write, letter=letter)
                 continue
             if mapped is not None:
                 self._take(alias, mapped, letter=letter)
