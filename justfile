@@ -11,6 +11,10 @@ check *options:
 test *options:
     uv run pytest -n 2 {{ options }}
 
+# The long versions of the gates over the writer: simulation, mutated input, kills
+gates:
+    python3 scripts/gates.py
+
 # Format the code
 format:
     uv run ruff check --select I --fix --quiet
