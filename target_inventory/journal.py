@@ -204,11 +204,11 @@ class Journal:
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
+                self.commit(cursor)
             except BaseException:
                 with suppress(sqlite3.Error):
                     cursor.execute("ROLLBACK")
                 raise
-            self.commit(cursor)
 
     def commit(self, cursor: sqlite3.Cursor) -> None:
         """The end of each step."""

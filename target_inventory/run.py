@@ -283,7 +283,10 @@ class Run:
     # ---- afterwards ----
 
     def remember(self, at: datetime) -> None:
-        """The letters are on disk: which items have one of this time, and which are overtaken."""
+        """Which items will have a letter of this time, and which older letters are overtaken.
+
+        Before the letters are on disk: one that the journal does not know is never overtaken.
+        """
         for lane in self._lanes:
             self._overtake(lane)
         for shop in self._shops:
@@ -296,6 +299,10 @@ class Run:
                     if one.key is not None and one.stream in streams
                 ],
             )
+
+    def told(self) -> None:
+        """The letters are on disk."""
+        for shop in self._shops:
             self._journal.tell(shop.account)
 
     def _overtake(self, lane: _Work) -> None:

@@ -367,9 +367,10 @@ class TargetInventory(Target):
             # The file has them all, and the rest that was not come to.
             return
         now = self.environment.clock.now()
+        run.remember(now)
         if letters or fed_back:
             dead_letters.write(path, letters, now, anew=fed_back)
-        run.remember(now)
+        run.told()
         if letters:
             LOG.warning("rejected and kept in %s: %s", path, many(len(letters), "record"))
 

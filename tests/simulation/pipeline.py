@@ -1,7 +1,7 @@
 """The pipeline: a tap's input into the real writer, run after run, through kills and faults.
 
 The writer's parts are the product's own; only the very end of a run, where STATE comes out, is
-modelled here, in the order of `TargetInventory`: dead letters, `remember`, STATE.
+modelled here, in the order of `TargetInventory`: `remember`, dead letters, `told`, STATE.
 """
 
 from __future__ import annotations
@@ -174,10 +174,12 @@ class Pipeline:
         self.finish(run, seen)
 
     def finish(self, run: Run, seen: RunSeen) -> None:
-        """Dead letters, `remember`, STATE."""
+        """`remember`, dead letters, `told`, STATE."""
+        run.remember(self.world.clock.now())
+        self.world.point()
         seen.letters = [Letter(one.stream, dict(one.record), one.reason) for one in run.letters]
         self.world.point()
-        run.remember(self.world.clock.now())
+        run.told()
         self.world.point()
         seen.unknown = run.report.unknown
         if seen.unknown:

@@ -312,3 +312,19 @@ def test_the_guards_hit_where_they_should(
     assert {letter.key for letter in judgement.letters} == {(f"s{n}",) for n in far}
     kept = {planned.change.key for planned in plan.changes}
     assert kept == {(f"s{n}",) for n in range(len(moves)) if n not in far}
+
+
+def test_the_words_of_every_hit() -> None:
+    plan = _plan([*TO_ZERO * 11, *UNITS * 9])
+    limits = Guards(max_changes=3, max_newly_zero_percent=12.5, max_unit_error_percent=20)
+    with pytest.raises(Guarded) as caught:
+        guards.judge([plan], limits).must_pass()
+    assert caught.value.place == "guards"
+    assert caught.value.message == (
+        "20 changes, more than guards.max_changes 3; "
+        "11 of 20 changed SKUs would go to 0, more than guards.max_newly_zero_percent 12.5"
+    )
+    (hit,) = guards.judge([_plan(UNITS * 10)], Guards()).hits
+    assert hit == (
+        "10 of 10 changed SKUs by exactly 100 or 1000, more than guards.max_unit_error_percent 50"
+    )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory_providers.contract import Change, Order
-from inventory_providers.errors import ConfigError, JournalHeld, OutputError
+from inventory_providers.errors import ConfigError, InventoryError, JournalHeld, OutputError
 from target_inventory.journal import APPLICATION, VERSION, Intended, Journal, item_of
 
 if TYPE_CHECKING:
@@ -423,6 +424,72 @@ def test_accounts_are_kept_apart(journal: Journal) -> None:
     assert journal.event(OTHER, ("a",), "e") is None
 
 
+# ---- what may still arrive -----------------------------------------------------------------------
+
+
+def _sent(journal: Journal, change: Change, status: Any = None, account: str = ACCOUNT) -> None:
+    (noted,) = journal.intend(account, [_intended(change)])
+    journal.sending(noted.request)
+    if status is not None:
+        journal.end(noted.writes, status)
+
+
+def _arriving(journal: Journal, *keys: str) -> list[Any]:
+    found = journal.under_way(ACCOUNT, [(key,) for key in keys or "a"])
+    return [(change.key[0], (change.after or {})["level"]) for change in found]
+
+
+@pytest.mark.parametrize("status", [None, "replaced", "unknown", "refused"])
+def test_what_was_sent_and_is_not_known_to_be_done_may_still_arrive(
+    journal: Journal, status: Any
+) -> None:
+    _sent(journal, _change(after=7), status)
+    assert _arriving(journal) == [("a", 7)]
+
+
+def test_what_was_never_sent_cannot_arrive(journal: Journal) -> None:
+    journal.intend(ACCOUNT, [_intended(_change())])
+    assert _arriving(journal) == []
+
+
+def test_what_came_before_a_write_that_is_done_is_past(journal: Journal) -> None:
+    _sent(journal, _change(after=7), "replaced")
+    _sent(journal, _change(after=8), "done")
+    _sent(journal, _change(after=9), "replaced")
+    _sent(journal, _change("b", after=10), "done")
+    assert _arriving(journal) == [("a", 9)]
+
+
+def test_only_these_items_of_this_account_are_asked_for(journal: Journal) -> None:
+    for key in "abc":
+        _sent(journal, _change(key))
+    _sent(journal, _change("a", after=5), "done", account=OTHER)
+    _sent(journal, _change("d"), account=OTHER)
+    assert _arriving(journal, "a", "c", "d") == [("a", 2), ("c", 2)]
+    assert journal.under_way(ACCOUNT, []) == []
+
+
+def test_what_was_made_good_since_has_not_to_be_told(journal: Journal) -> None:
+    _sent(journal, _change(), "refused")
+    _sent(journal, _change("b"), "refused")
+    _sent(journal, _change(event="x"), "unknown")
+    _sent(journal, _change(), "done")
+    told = [(entry.change.key[0], entry.change.event) for entry in journal.untold(ACCOUNT)]
+    assert told == [("b", None), ("a", "x")]
+
+
+def test_a_step_that_cannot_be_committed_is_undone_and_the_next_one_works(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "commit", _refuse_to_commit)
+        with pytest.raises(OutputError, match="cannot be read or written"):
+            journal.intend(ACCOUNT, [_intended(_change())])
+    assert _statuses(journal) == []
+    journal.intend(ACCOUNT, [_intended(_change())])
+    assert _statuses(journal) == ["intended"]
+
+
 def test_nothing_to_end_is_no_step(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "commit", _refuse_to_commit)
     journal.end([], "done")
@@ -611,3 +678,112 @@ def test_keys_that_only_look_alike_are_two_items(journal: Journal) -> None:
     journal.supersede(ACCOUNT, {keys[0]: {"level"}})
     newer = [journal.newer_than_letter(ACCOUNT, key, FIRST) for key in keys]
     assert newer == [{"level"}, set(), set(), set()]
+
+
+# ---- what a refusal says -------------------------------------------------------------------------
+
+
+def _refusal(path: Path, now: Now) -> tuple[str, str | None, str]:
+    with pytest.raises(InventoryError) as caught:
+        Journal.open(path, now)
+    return type(caught.value).__name__, caught.value.place, caught.value.message
+
+
+def test_a_refusal_names_the_file_and_the_setting(path: Path, now: Now) -> None:
+    path.write_bytes(b"sku,level\n" * 200)
+    ours = ("ConfigError", "journal_path", f"{path} is not a journal of ours")
+    assert _refusal(path, now) == ours
+    path.unlink()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE prices (sku TEXT)")
+    assert _refusal(path, now) == ours
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    later = f"{path} is of another version of this target"
+    assert _refusal(path, now) == ("ConfigError", "journal_path", later)
+    connection.close()
+
+
+def test_a_held_journal_is_named(journal: Journal, path: Path, now: Now) -> None:
+    held = ("JournalHeld", "journal", f"another run holds the journal {path}")
+    assert _refusal(path, now) == held
+
+
+def test_a_place_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path, now: Now) -> None:
+    path = tmp_path / "missing" / "journal"
+    with pytest.raises(OutputError) as caught:
+        Journal.open(path, now)
+    assert str(caught.value) == (
+        f"journal_path: cannot write the journal {path}: No such file or directory. "
+        "Set journal_path to a file that can be written; nothing was sent"
+    )
+
+
+def test_only_a_file_that_others_may_read_is_closed_to_them(
+    path: Path, now: Now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    Journal.open(path, now).close()
+    monkeypatch.setattr(type(path), "chmod", refuse)
+    Journal.open(path, now).close()
+    os.chmod(path, 0o644)  # noqa: PTH101 - the method is replaced
+    kind, place, message = _refusal(path, now)
+    assert (kind, place) == ("OutputError", "journal_path")
+    assert message == f"cannot write the journal {path}: Operation not permitted"
+
+
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
+@pytest.mark.parametrize("where", ["connect", "_set_up"])
+def test_what_sqlite_says_when_it_is_opened_is_passed_on(
+    path: Path, now: Now, monkeypatch: pytest.MonkeyPatch, kind: type[Exception], where: str
+) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise kind("malformed")
+
+    monkeypatch.setattr(sqlite3 if where == "connect" else Journal, where, fail)
+    told = f"the journal {path} cannot be read or written: malformed"
+    assert _refusal(path, now) == ("OutputError", "journal", told)
+
+
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
+def test_what_sqlite_says_in_a_step_is_passed_on(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail(_cursor: sqlite3.Cursor) -> None:
+        raise kind("disk I/O error")
+
+    monkeypatch.setattr(journal, "commit", fail)
+    with pytest.raises(OutputError) as caught:
+        journal.intend(ACCOUNT, [_intended(_change())])
+    assert caught.value.place == "journal"
+    assert caught.value.message == "the journal cannot be read or written: disk I/O error"
+
+
+def test_a_step_that_fails_half_way_is_taken_back_and_the_next_one_goes(journal: Journal) -> None:
+    def broken() -> Iterator[Intended]:
+        yield _intended(_change("a"))
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        journal.intend(ACCOUNT, broken())
+    (noted,) = journal.intend(ACCOUNT, [_intended(_change("b"))])
+    (entry,) = journal.unfinished(ACCOUNT)
+    assert (entry.change.key, entry.request, entry.note) == (("b",), noted.request, "")
+
+
+def test_fields_of_any_kind_of_mapping_are_carried(journal: Journal) -> None:
+    fields = MappingProxyType({"level": 1})
+    journal.intend(ACCOUNT, [_intended(Change(("a",), fields, fields, fields, fields))])
+    assert journal.unfinished(ACCOUNT)[0].change == Change(
+        ("a",), dict(fields), dict(fields), dict(fields), dict(fields)
+    )
+
+
+def test_letting_go_of_a_broken_file_is_no_failure(now: Now) -> None:
+    class Broken(sqlite3.Connection):
+        def close(self) -> None:
+            super().close()
+            raise sqlite3.OperationalError("disk I/O error")
+
+    Journal(sqlite3.connect(":memory:", factory=Broken), now).close()
