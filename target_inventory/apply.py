@@ -43,6 +43,7 @@ LOG = logging.getLogger("target-inventory")
 TRIES = 4
 # So many are named in the log; the report counts them all.
 EXAMPLES = 10
+SEEN = "read back"
 BROKEN = "not sent: what comes before it for this item was refused"
 
 
@@ -209,7 +210,8 @@ class Applier:
                 self._end(self._not_written(batch, error), "withdrawn", error.message)
             raise
         except InventoryError as error:
-            if not error.in_doubt:
+            # An earlier try of the same may have been carried out, or still be.
+            if not error.in_doubt and tries == TRIES:
                 self._end(batch, "withdrawn", error.message)
             raise
         else:
@@ -341,6 +343,7 @@ class Applier:
             levels = self._overtake(late, items, levels)
         for key, planned in items.items():
             self._judge(whole[key], planned, levels.get(key))
+        self._end(self.outcome.written, "done", SEEN)
 
     def _judge(self, change: Change, all_of_it: Sequence[Planned], live: Fields | None) -> None:
         if not _can_be_told(change):

@@ -86,6 +86,7 @@ AND writes.id > (
     SELECT coalesce(max(older.id), 0) FROM writes AS older
     JOIN requests AS theirs ON theirs.id = older.request
     WHERE older.item = :item AND theirs.account = :account AND older.status = 'done'
+    AND older.note IS NOT NULL
 )
 """
 
@@ -328,7 +329,8 @@ class Journal:
     def under_way(self, account: str, keys: Collection[Key]) -> list[Change]:
         """What was sent for these items, is not known to be done, and so may still arrive.
 
-        What came before a write that was done is past: its successor was seen there.
+        What came before a write that was done and read back (it has a note) is past: its successor
+        was seen there.
         """
         found: list[tuple[str]] = []
         with _explained(None):

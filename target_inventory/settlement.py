@@ -73,7 +73,7 @@ class Settlement:
         Raises:
             Denied, Unavailable, Malformed, Uncertain: as when writing; the rest stays as it is.
         """
-        self._tell(self._journal.untold(self._lane.account))
+        untold = {entry.id for entry in self._journal.untold(self._lane.account)}
         settings = [one for one in entries if self._writes[one.stream].effect == "set"]
         others = [one for one in entries if self._writes[one.stream].effect != "set"]
         never_sent = [one for one in others if one.sent_at is None]
@@ -93,6 +93,8 @@ class Settlement:
             levels = self._lane.levels({entry.change.key for entry in settings})
             for entry in settings:
                 self._look(entry, levels.get(entry.change.key))
+        # Not before: some of it may have been made good just now.
+        self._tell([one for one in self._journal.untold(self._lane.account) if one.id in untold])
         return self.settled
 
     def _tell(self, entries: Sequence[Entry]) -> None:

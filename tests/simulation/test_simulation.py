@@ -25,6 +25,8 @@ ONCE_WRONG = {
     4446: "what settling refuses is a letter, though the new records ask for it and it is made",
     1994: "a late setting is looked for only in the fields that the newer one changes",
     1279: "a late setting is forgotten when what replaced it is replaced",
+    11008520: "a refusal in the last try withdraws what an earlier try may have carried out",
+    11018422: "a late setting is forgotten when its successor was confirmed and not read back",
 }
 
 

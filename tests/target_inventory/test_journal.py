@@ -427,11 +427,17 @@ def test_accounts_are_kept_apart(journal: Journal) -> None:
 # ---- what may still arrive -----------------------------------------------------------------------
 
 
-def _sent(journal: Journal, change: Change, status: Any = None, account: str = ACCOUNT) -> None:
+def _sent(
+    journal: Journal,
+    change: Change,
+    status: Any = None,
+    account: str = ACCOUNT,
+    note: str | None = "read back",
+) -> None:
     (noted,) = journal.intend(account, [_intended(change)])
     journal.sending(noted.request)
     if status is not None:
-        journal.end(noted.writes, status)
+        journal.end(noted.writes, status, note)
 
 
 def _arriving(journal: Journal, *keys: str) -> list[Any]:
@@ -458,6 +464,12 @@ def test_what_came_before_a_write_that_is_done_is_past(journal: Journal) -> None
     _sent(journal, _change(after=9), "replaced")
     _sent(journal, _change("b", after=10), "done")
     assert _arriving(journal) == [("a", 9)]
+
+
+def test_what_was_confirmed_and_not_read_back_leaves_the_older_ones_open(journal: Journal) -> None:
+    _sent(journal, _change(after=7), "replaced")
+    _sent(journal, _change(after=8), "done", note=None)
+    assert _arriving(journal) == [("a", 7)]
 
 
 def test_only_these_items_of_this_account_are_asked_for(journal: Journal) -> None:
