@@ -78,6 +78,9 @@ class Stage:
         """A run to its end. `after` sends a signal so many seconds after the start."""
         begin = time.monotonic()
         self._started.clear()
+        # A process may be killed before it opens them.
+        for name in ("out", "err"):
+            (folder / name).write_bytes(b"")
         args = ["--config", str(config)]
         if cold:
             ending = self._cold(folder, stdin, args)

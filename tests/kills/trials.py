@@ -77,7 +77,7 @@ class Trial:
             self._blame(case.judge(self.version), "STATE was out")
         elif ended.code == 0:
             self._must(False, "it ended with 0 and without STATE")
-        self.tally.counts["unfinished"] += "are unfinished" in ended.err
+        self.tally.counts["unfinished"] += "unfinished write" in ended.err
         self._must("Traceback" not in ended.err, f"a traceback: {ended.err[-300:]}")
         case.leave()
         return ended
