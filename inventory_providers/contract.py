@@ -217,6 +217,15 @@ class Items:
     admit: Callable[[Any, Key], None] = lambda _settings, _key: None
     lag: tuple[float, ...] = ()
 
+    def named(self, key: Key) -> dict[str, str]:
+        """A key as a record has it."""
+        return dict(zip(self.key, key, strict=True))
+
+    def added(self, state: Fields, quantity: int) -> Fields:
+        """What stands there with so many units more; nobody knows where nobody knew before."""
+        units = state[self.level]
+        return {**state, self.level: None if units is None else units + quantity}
+
 
 @dataclass(frozen=True, slots=True)
 class Write:

@@ -24,9 +24,8 @@ from inventory_providers.errors import (
     Unavailable,
     Uncertain,
 )
-from inventory_providers.values import one_line
 from target_inventory.journal import Intended
-from target_inventory.words import many
+from target_inventory.words import item, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -356,8 +355,7 @@ class Applier:
             # A sale between the write and the read-back: the write had its answer.
             self.outcome.moved += len(all_of_it)
             if self.outcome.moved <= EXAMPLES:
-                item = one_line(" ".join(change.key))
-                LOG.warning("%s was changed again after it was written", item)
+                LOG.warning("%s was changed again after it was written", item(change.key))
 
     def _lied(self, all_of_it: Sequence[Planned], live: Fields | None) -> None:
         if live is not None:
@@ -430,11 +428,9 @@ def _whole(all_of_it: Sequence[Planned], before: Fields | None) -> Change:
 
 
 def _carried_out(planned: Planned, state: Fields | None) -> Fields | None:
-    change, level = planned.change, planned.write.items.level
     if planned.write.effect != "add" or state is None:
-        return change.after
-    units = state[level]
-    return {**state, level: None if units is None else units + change.asked["quantity"]}
+        return planned.change.after
+    return planned.write.items.added(state, planned.change.asked["quantity"])
 
 
 def _by_item(changes: Iterable[Planned]) -> dict[Key, list[Planned]]:
@@ -463,7 +459,7 @@ def _in_doubt(
 
 def _named(batch: Sequence[Planned]) -> str:
     """How many, and the first of them."""
-    items = ", ".join(one_line(" ".join(planned.change.key)) for planned in batch[:3])
+    items = ", ".join(item(planned.change.key) for planned in batch[:3])
     return f"{many(len(batch), 'write')}, of {items}{', ...' if len(batch) > 3 else ''}"
 
 

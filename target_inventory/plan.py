@@ -52,7 +52,7 @@ class Planned:
         for name, before, after in self.cells():
             line = {
                 "stream": self.write.stream,
-                "key": dict(zip(self.write.items.key, self.change.key, strict=True)),
+                "key": self.write.items.named(self.change.key),
                 "field": name,
                 "before": before,
                 "after": after,
@@ -288,15 +288,13 @@ def _must_hold(wish: Wish, state: Fields | None) -> None:
 
 def _after(write: Write, wish: Wish, state: Fields | None) -> Fields | None:
     """What stands there when the wish is carried out on `state`."""
-    level = write.items.level
     if write.effect == "create":
-        return {level: 0} if state is None else state
+        return {write.items.level: 0} if state is None else state
     if write.effect == "delete" or state is None:
         return None
     if write.effect == "set":
         return {**state, **wish.fields}
-    units = state[level]
-    return {**state, level: None if units is None else units + wish.fields["quantity"]}
+    return write.items.added(state, wish.fields["quantity"])
 
 
 def shown(value: Any) -> str:

@@ -14,14 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from inventory_providers.errors import InventoryError, Rejected, Uncertain
-from inventory_providers.values import one_line
 from target_inventory import guards
 from target_inventory.apply import EXAMPLES, Applier, Lane
 from target_inventory.dead_letters import name_of
 from target_inventory.plan import Plan, Planner, decide
 from target_inventory.screen import Progress
 from target_inventory.settlement import Settled, Settlement
-from target_inventory.words import many
+from target_inventory.words import item, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +67,7 @@ class _Work:
 
     shop: Shop
     lane: Lane
+    left: Sequence[Entry] = ()
     settled: Settled = field(default_factory=Settled)
     settlement: Settlement | None = None
     plan: Plan = field(default_factory=Plan)
@@ -128,7 +128,7 @@ class Run:
                 lane = Lane(
                     shop.connect(), shop.items, shop.account, self._journal, self._environment
                 )
-                self._lanes.append(_Work(shop, lane))
+                self._lanes.append(_Work(shop, lane, unfinished))
             if unfinished:
                 apply = self._own.mode == "apply"
                 first = "to be settled first" if apply else "would be settled before all this"
@@ -144,8 +144,8 @@ class Run:
             try:
                 shop.admit(entry.change.key)
             except Rejected as error:
-                item = one_line(" ".join(entry.change.key))
-                LOG.warning("left alone in the journal: a write of %s: %s", item, error.message)
+                name = item(entry.change.key)
+                LOG.warning("left alone in the journal: a write of %s: %s", name, error.message)
             else:
                 kept.append(entry)
         return kept
@@ -160,9 +160,8 @@ class Run:
 
     def _settle(self) -> None:
         for lane in self._lanes:
-            entries = self._admitted(lane.shop, self._journal.unfinished(lane.shop.account))
             writes = {write.stream: write for write in lane.shop.writes}
-            for stream in {entry.stream for entry in entries}:
+            for stream in {entry.stream for entry in lane.left}:
                 lane.shop.permit(writes[stream])
             settlement = Settlement(
                 lane.lane,
@@ -172,7 +171,7 @@ class Run:
             )
             lane.settled, lane.settlement = settlement.settled, settlement
             try:
-                settlement.settle(entries)
+                settlement.settle(lane.left)
             finally:
                 self._count_settled(lane.settled)
             for wanted in lane.settled.wanted:
@@ -277,8 +276,8 @@ class Run:
     def _count_unknown(self, doubts: Sequence[Doubt]) -> None:
         self.report.unknown += len(doubts)
         for doubt in doubts[:EXAMPLES]:
-            item = one_line(" ".join(doubt.change.key))
-            LOG.error("%s %s: outcome unknown: %s", doubt.write.stream, item, doubt.cause)
+            name = item(doubt.change.key)
+            LOG.error("%s %s: outcome unknown: %s", doubt.write.stream, name, doubt.cause)
 
     # ---- afterwards ----
 

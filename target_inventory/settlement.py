@@ -8,7 +8,6 @@ item since, nobody can tell.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from inventory_providers.contract import Fields, Key, Record, Write
     from target_inventory.apply import Lane
     from target_inventory.journal import Entry, Status
-
-LOG = logging.getLogger("target-inventory")
 
 
 @dataclass(slots=True)
@@ -226,21 +223,15 @@ class Settlement:
             self._refuse(entry, reason, live)
 
     def _take_over(self, entry: Entry) -> None:
-        change = entry.change
-        wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
-        write = self._writes[entry.stream]
-        line = line_of(self._record(entry))
-        self.settled.wanted.append(Wanted(-entry.id, write, wish, line))
+        self.settled.wanted.append(self._wanted(entry))
         self.settled.entries.append(entry.id)
 
     # ---- outcomes ----
 
     def _finish(self, entry: Entry) -> None:
         self._journal.end([entry.id], "done", "found done by the next run")
-        change, write = entry.change, self._writes[entry.stream]
-        wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
-        wanted = Wanted(-entry.id, write, wish, line_of(self._record(entry)))
-        self.settled.finished.append(Planned(write, change, [wanted]))
+        wanted = self._wanted(entry)
+        self.settled.finished.append(Planned(wanted.write, entry.change, [wanted]))
 
     def _doubt(self, entry: Entry, cause: str) -> None:
         self._journal.end([entry.id], "unknown", cause)
@@ -255,10 +246,16 @@ class Settlement:
         letter = Letter(entry.stream, self._record(entry), reason, shown, key, -entry.id)
         self.settled.letters.append(letter)
 
+    def _wanted(self, entry: Entry) -> Wanted:
+        """What it asks for."""
+        change = entry.change
+        wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
+        return Wanted(-entry.id, self._writes[entry.stream], wish, line_of(self._record(entry)))
+
     def _record(self, entry: Entry) -> Record:
         """A record that asks for the same."""
         change = entry.change
-        key = dict(zip(self._writes[entry.stream].items.key, change.key, strict=True))
+        key = self._writes[entry.stream].items.named(change.key)
         event = {} if change.event is None else {"idempotency_key": change.event}
         return {**key, **change.asked, **change.extra, **event}
 

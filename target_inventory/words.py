@@ -1,8 +1,20 @@
-"""Numbers in sentences."""
+"""Numbers and items in sentences."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inventory_providers.values import one_line
+
+if TYPE_CHECKING:
+    from inventory_providers.contract import Key
 
 
 def many(count: int, noun: str) -> str:
     """`1 write`, `2 writes`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def item(key: Key) -> str:
+    """An item for a message: its key comes from outside."""
+    return one_line(" ".join(key))
