@@ -7,21 +7,22 @@ the target know rooms only through these types.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from inventory_providers.environment import Environment
+    from inventory_providers.levels import Level
     from inventory_providers.settings import ProviderSettings
 
 Record = dict[str, Any]
 Fields = Mapping[str, Any]
 Key = tuple[str, ...]
-Effect = Literal["set", "create", "add", "delete"]
+Effect = Literal["set", "create", "add", "delete", "raise"]
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
@@ -88,6 +89,18 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelsOf:
+    """How the records of one read become levels.
+
+    `of` makes the levels of one record, in a fixed order. `observed_at` is when the stock was
+    asked for, by our own clock, where that was before the read of the stream began.
+    """
+
+    of: Callable[[Record], Iterable[Level]]
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """One endpoint of a provider's document as a stream of the tap.
 
@@ -97,7 +110,8 @@ class Stream:
     names, from the settings, the parts that are read one by one and have bookmarks of their own.
     A stream that is `formed` learns its key from its rows; `primary_key` is then what is usual.
     `scope` names what the settings ask for besides the usual: a bookmark that was made with less
-    is not used.
+    is not used. `levels` says, for one session, how its records become levels, where they do; it
+    may look at what the session has read, and costs no request of its own.
     """
 
     name: str
@@ -112,6 +126,7 @@ class Stream:
     partitions: Callable[[Any], Sequence[Mapping[str, str]]] | None = None
     formed: bool = False
     scope: Callable[[Any], Sequence[str]] | None = None
+    levels: Callable[[Any], LevelsOf] | None = None
 
     @property
     def by_day(self) -> bool:
@@ -236,7 +251,8 @@ class Write:
     makes one request of at most `batch_size` changes. `send` carries it out, raising `Rejected`
     where the provider refuses it as a whole and `Uncertain` where the outcome is not known; an
     order with a token may be sent again as it is. `permit` raises `ConfigError` where the settings
-    do not allow the write at all.
+    do not allow the write at all. `through` is the write that carries this one out, in whose terms
+    it is planned, kept and undone; the effect "raise" sets a level by adding what it lacks.
     """
 
     stream: str
@@ -248,6 +264,48 @@ class Write:
     parse: Callable[[Record], Wish]
     order: Callable[[Sequence[Change]], Order]
     send: Callable[[Any, Order], None]
+    check: Callable[[Change], None] = lambda _: None
+    permit: Callable[[Any], None] = lambda _: None
+    through: Write | None = None
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether a newer record takes the place of an older one."""
+        return self.effect in {"set", "raise"}
+
+    def record(self, change: Change) -> Record:
+        """A record of this stream that asks for the same as a change."""
+        event = {} if change.event is None else {"idempotency_key": change.event}
+        return {**self.items.named(change.key), **change.asked, **change.extra, **event}
+
+
+class Address(NamedTuple):
+    """By what a level from elsewhere names an item here: its SKU, or this provider's own id."""
+
+    kind: Literal["sku", "id"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Which items stand at some addresses; `levels` are those that were read on the way."""
+
+    keys: Mapping[Address, Sequence[Key]]
+    levels: Mapping[Key, Fields] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """How `inventory_levels` are written to a provider.
+
+    `through` is the write that carries them out, `effect` what becomes of an item's level. `find`
+    looks addresses up; one that is not in the index stands for nothing. `check` and `permit` are
+    as those of a write, and judge levels.
+    """
+
+    through: Write
+    effect: Effect
+    find: Callable[[Any, Collection[Address]], Index]
     check: Callable[[Change], None] = lambda _: None
     permit: Callable[[Any], None] = lambda _: None
 
@@ -267,7 +325,10 @@ class Session(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A room's declaration. `name` is folder, configuration key and prefix of everything."""
+    """A room's declaration. `name` is folder, configuration key and prefix of everything.
+
+    `sums` are the places of its levels that are sums of its other places.
+    """
 
     name: str
     title: str
@@ -276,3 +337,5 @@ class Provider:
     connect: Callable[[Any, Environment], Session]
     streams: tuple[Stream, ...]
     writes: tuple[Write, ...] = ()
+    publishing: Publishing | None = None
+    sums: frozenset[str] = frozenset()

@@ -128,9 +128,13 @@ class Guarded(InventoryError):
 
 
 class Rejected(InventoryError):
-    """The provider, or our own check, refuses this record for good."""
+    """The provider, or our own check, refuses this record for good.
+
+    `kind` is the list of the report that it goes into, where there is one.
+    """
 
     exit_code = 7
+    kind: ClassVar[str] = ""
 
 
 class Uncertain(_NotAnswered):

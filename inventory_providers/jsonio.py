@@ -112,5 +112,6 @@ def _is_unwritable(value: Any) -> bool:
 
 
 def _dumps_slowly(value: Any) -> bytes:
-    text: str = simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
+    plain = msgspec.to_builtins(value, builtin_types=(Decimal,))
+    text: str = simplejson.dumps(plain, use_decimal=True, allow_nan=False, separators=(",", ":"))
     return text.encode()

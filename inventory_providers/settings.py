@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+def host_of(url: str) -> str:
+    """The host of a checked URL, with its port where one is given."""
+    return urlsplit(url).netloc.lower()
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name means this machine."""
     if host == "localhost":
@@ -80,6 +85,23 @@ class ProviderSettings(BaseModel):
     """What every provider object has in common: strict types, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    account: Text | None = Field(
+        default=None,
+        description=(
+            "What inventory_levels calls this account. Without it, a name that the other settings "
+            "tell (see docs/levels.md)."
+        ),
+    )
+
+    @property
+    def known_as(self) -> str:
+        """What `inventory_levels` calls the account, without a credential."""
+        return self.account or self._own_name
+
+    @property
+    def _own_name(self) -> str:
+        raise NotImplementedError
 
     def register_secrets(self) -> None:
         """Make the redaction know every secret in here."""

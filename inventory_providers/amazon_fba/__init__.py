@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from inventory_providers.amazon_fba import api, wire, writes
+from inventory_providers.amazon_fba import api, publish, wire, writes
 from inventory_providers.amazon_fba.settings import NAME, AmazonFbaSettings
-from inventory_providers.contract import Items, Provider, Stream, Write
+from inventory_providers.contract import Items, Provider, Publishing, Stream, Write
 
 ITEMS = Items(
     key=("marketplace_id", "seller_sku"),
@@ -13,6 +13,22 @@ ITEMS = Items(
     levels=api.read_levels,
     admit=writes.admit,
     lag=(2.0, 5.0, 13.0),
+)
+
+ADD = Write(
+    stream="amazon_fba_add_inventory",
+    effect="add",
+    endpoint="POST /fba/inventory/v1/items/inventory",
+    description=(
+        "Adds quantity units to the stock of seller_sku in marketplace_id. The same "
+        "idempotency_key is carried out once, for ever. Only in Amazon's sandbox."
+    ),
+    items=ITEMS,
+    batch_size=1,
+    parse=writes.to_add,
+    order=writes.order_add,
+    send=writes.send,
+    permit=writes.permit,
 )
 
 PROVIDER = Provider(
@@ -39,6 +55,7 @@ PROVIDER = Provider(
             read=api.read_summaries,
             full_refresh=True,
             partitions=api.partitions,
+            levels=api.levels,
         ),
     ),
     writes=(
@@ -57,21 +74,7 @@ PROVIDER = Provider(
             send=writes.send,
             permit=writes.permit,
         ),
-        Write(
-            stream="amazon_fba_add_inventory",
-            effect="add",
-            endpoint="POST /fba/inventory/v1/items/inventory",
-            description=(
-                "Adds quantity units to the stock of seller_sku in marketplace_id. The same "
-                "idempotency_key is carried out once, for ever. Only in Amazon's sandbox."
-            ),
-            items=ITEMS,
-            batch_size=1,
-            parse=writes.to_add,
-            order=writes.order_add,
-            send=writes.send,
-            permit=writes.permit,
-        ),
+        ADD,
         Write(
             stream="amazon_fba_delete_inventory_item",
             effect="delete",
@@ -88,4 +91,5 @@ PROVIDER = Provider(
             permit=writes.permit,
         ),
     ),
+    publishing=Publishing(through=ADD, effect="raise", find=publish.find, permit=publish.permit),
 )

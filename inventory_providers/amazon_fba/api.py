@@ -19,7 +19,7 @@ from inventory_providers import times
 from inventory_providers.amazon_fba import wire, writes
 from inventory_providers.amazon_fba.lwa import NAMES, PATIENCE, SignIn
 from inventory_providers.amazon_fba.settings import NAME
-from inventory_providers.contract import Page, Session
+from inventory_providers.contract import LevelsOf, Page, Session
 from inventory_providers.errors import (
     ConfigError,
     Denied,
@@ -513,6 +513,11 @@ def read_summaries(session: AmazonFba, request: ReadRequest) -> Iterator[Page]:
         yield _first_rows(session, marketplace, request.limit, now)
     else:
         yield from _Walk(session, Question(marketplace, _start(request, now)), now).pages()
+
+
+def levels(_: AmazonFba) -> LevelsOf:
+    """The level that each summary tells, in the marketplace that it was asked for."""
+    return LevelsOf(lambda record: (wire.to_level(record),))
 
 
 def _start(request: ReadRequest, now: datetime) -> str | None:

@@ -142,3 +142,7 @@ class AmazonFbaSettings(ProviderSettings):
             return self.api_url
         prefix = "sandbox." if self.sandbox else ""
         return f"https://{prefix}sellingpartnerapi-{REGION_OF[self.marketplace_ids[0]]}.amazon.com"
+
+    @property
+    def _own_name(self) -> str:
+        return self.client_id

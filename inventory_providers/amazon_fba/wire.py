@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
+from functools import reduce
 from types import NoneType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from inventory_providers import times, values
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import NotJson, dumps, loads
+from inventory_providers.levels import Level
 from inventory_providers.records import Number, camel
+
+if TYPE_CHECKING:
+    from inventory_providers.contract import Record
 
 
 class _Part(BaseModel):
@@ -403,6 +408,52 @@ def _to_row_slowly(raw: dict[str, Any], place: Place) -> Row:
 
 def _in_row(raw: dict[str, Any], error: Malformed) -> Malformed:
     return Malformed(f"row {values.one_line(raw['sellerSku'])}: {error.message}")
+
+
+# ---- levels --------------------------------------------------------------------------------------
+
+_INBOUND = ("inbound_working_quantity", "inbound_shipped_quantity", "inbound_receiving_quantity")
+_EXACT = Context(prec=1000, traps=[Inexact])
+
+
+def to_level(record: Record) -> Level:
+    """What a record says of its SKU in its marketplace ("InventorySummary", "InventoryDetails").
+
+    `total_quantity` counts what is inbound; what is left without it is on hand, also where it
+    cannot be sold.
+
+    Raises:
+        Malformed: a sum cannot be told exactly.
+    """
+    details = record["inventory_details"] or {}
+    inbound = [details.get(name) for name in _INBOUND]
+    total, sku = record["total_quantity"], record["seller_sku"]
+    try:
+        incoming = None if None in inbound else reduce(_plus, inbound)
+        on_hand = None if total is None or incoming is None else _minus(total, incoming)
+    except Inexact:
+        raise Malformed(
+            f"row {values.one_line(sku)}: quantities have too many digits for a sum"
+        ) from None
+    return Level(
+        record["marketplace_id"],
+        sku=sku,
+        provider_item_id=record["fn_sku"] or sku,
+        product_name=record["product_name"],
+        on_hand=on_hand,
+        available=details.get("fulfillable_quantity"),
+        reserved=(details.get("reserved_quantity") or {}).get("total_reserved_quantity"),
+        incoming=incoming,
+        updated_at=record["last_updated_time"],
+    )
+
+
+def _plus(one: Any, other: Any) -> Number:
+    return one + other if type(one) is type(other) is int else _EXACT.add(one, other)
+
+
+def _minus(one: Any, other: Any) -> Number:
+    return one - other if type(one) is type(other) is int else _EXACT.subtract(one, other)
 
 
 # ---- answers -------------------------------------------------------------------------------------

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from inventory_providers.contract import Items, Provider, Stream, Write
-from inventory_providers.deconetwork import api, wire
+from inventory_providers.contract import Items, Provider, Publishing, Stream, Write
+from inventory_providers.deconetwork import api, publish, wire
 from inventory_providers.deconetwork.settings import DecoNetworkSettings
 
 ITEMS = Items(key=("dn_sku_id",), level="inv_lvl", account=api.account, levels=api.read_levels)
+
+UPDATE = Write(
+    stream=api.STREAM,
+    effect="set",
+    endpoint="POST /api/json/manage_inventory/update",
+    description=(
+        "Sets inv_on, inv_lvl, inv_warn and inv_reorder_to, each where the record has it."
+    ),
+    items=ITEMS,
+    batch_size=api.MOST_ROWS,
+    parse=wire.to_wish,
+    order=api.order_update,
+    send=api.send_update,
+    check=wire.check_change,
+)
 
 PROVIDER = Provider(
     name=api.NAME,
@@ -28,22 +43,11 @@ PROVIDER = Provider(
             replication_key="inv_last_modified",
             read=api.read_inventory,
             full_refresh=True,
+            levels=api.levels,
         ),
     ),
-    writes=(
-        Write(
-            stream=api.STREAM,
-            effect="set",
-            endpoint="POST /api/json/manage_inventory/update",
-            description=(
-                "Sets inv_on, inv_lvl, inv_warn and inv_reorder_to, each where the record has it."
-            ),
-            items=ITEMS,
-            batch_size=api.MOST_ROWS,
-            parse=wire.to_wish,
-            order=api.order_update,
-            send=api.send_update,
-            check=wire.check_change,
-        ),
+    writes=(UPDATE,),
+    publishing=Publishing(
+        through=UPDATE, effect="set", find=publish.find, check=publish.check_level
     ),
 )

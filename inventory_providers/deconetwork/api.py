@@ -14,16 +14,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from inventory_providers.contract import Order, Page, Session, earlier
+from inventory_providers.contract import LevelsOf, Order, Page, Session, earlier
 from inventory_providers.deconetwork import wire
 from inventory_providers.errors import Denied, InventoryError, Malformed, Rejected, Uncertain
 from inventory_providers.http import Call, Door, Names, encode
 from inventory_providers.paging import OffsetWalk, Slice
+from inventory_providers.settings import host_of
 from inventory_providers.spool import Spool
 from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from inventory_providers.contract import Change, Fields, Key, ReadRequest
     from inventory_providers.deconetwork.settings import DecoNetworkSettings
@@ -259,6 +260,12 @@ def read_inventory(session: DecoNetwork, request: ReadRequest) -> Iterator[Page]
         yield from _Full(session, request).pages()
     else:
         yield from _Changed(session, request, bound).pages()
+
+
+def levels(session: DecoNetwork) -> LevelsOf:
+    """The level that each row tells; the one place is the site, by its host."""
+    site = host_of(session.settings.api_url)
+    return LevelsOf(lambda record: (wire.to_level(record, site),))
 
 
 def _first_rows(session: DecoNetwork, limit: int) -> Page:
@@ -668,6 +675,21 @@ def _of_product(product: str) -> Pairs:
 
 def _levels(session: DecoNetwork, conditions: Pairs, wanted: set[str]) -> dict[str, Fields]:
     levels: dict[str, Fields] = {}
+
+    def see(key: str, raw: Any) -> None:
+        if key in wanted:
+            levels[key] = wire.level_of(raw)
+
+    look(session, conditions, see)
+    return levels
+
+
+def look(session: DecoNetwork, conditions: Pairs, see: Callable[[str, Any], None]) -> None:
+    """Show every row that meets the conditions, with its `dn_sku_id`; some more than once.
+
+    Raises:
+        Denied, Malformed, Unavailable: as their names say.
+    """
     seen: set[str] = set()
 
     def fetch(offset: int, limit: int) -> Slice[Any]:
@@ -676,8 +698,7 @@ def _levels(session: DecoNetwork, conditions: Pairs, wanted: set[str]) -> dict[s
 
     def keep(raw: Any) -> bool:
         key = wire.key_of(raw)
-        if key in wanted:
-            levels[key] = wire.level_of(raw)
+        see(key, raw)
         new = key not in seen
         seen.add(key)
         return new
@@ -690,7 +711,6 @@ def _levels(session: DecoNetwork, conditions: Pairs, wanted: set[str]) -> dict[s
         parallel=session.settings.max_parallel,
     )
     walk.run(STREAM)
-    return levels
 
 
 def order_update(changes: Sequence[Change]) -> Order:

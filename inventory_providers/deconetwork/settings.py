@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from inventory_providers.settings import ProviderSettings, ProviderUrl, Secret, Text
+from inventory_providers.settings import (
+    ProviderSettings,
+    ProviderUrl,
+    Secret,
+    Text,
+    host_of,
+)
 
 MOST_DAYS = 36_500
 MOST_SECONDS = MOST_DAYS * 86_400
@@ -39,3 +45,7 @@ class DecoNetworkSettings(ProviderSettings):
             "that were stored late."
         ),
     )
+
+    @property
+    def _own_name(self) -> str:
+        return host_of(self.api_url)

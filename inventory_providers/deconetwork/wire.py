@@ -17,6 +17,7 @@ from inventory_providers import times, values
 from inventory_providers.contract import Wish
 from inventory_providers.errors import Malformed, Rejected
 from inventory_providers.jsonio import dumps
+from inventory_providers.levels import Level
 
 if TYPE_CHECKING:
     from inventory_providers.contract import Change, Record
@@ -238,6 +239,24 @@ def _color(raw: Any) -> Record | None:
     }
 
 
+def to_level(record: Record, site: str) -> Level:
+    """What a record says of the stock of its SKU ("Inventory"), in the one place that a site is.
+
+    The document knows no reservation: all that is there can be sold.
+    """
+    units = record["inv_lvl"] if record["inv_on"] else None
+    return Level(
+        site,
+        sku=record["sku"] or "",
+        provider_item_id=record["dn_sku_id"],
+        product_name=record["product_name"],
+        on_hand=units,
+        available=units,
+        incoming=record["inv_on_order_total"],
+        updated_at=record["inv_last_modified"],
+    )
+
+
 # The fields that `update` can set, in the document's order.
 NUMBERS = ("inv_lvl", "inv_warn", "inv_reorder_to")
 WRITABLE = ("inv_on", *NUMBERS)
@@ -252,6 +271,11 @@ def level_of(raw: dict[str, Any]) -> dict[str, Any]:
     level: dict[str, Any] = {"inv_on": values.boolean(raw.get("inv_on"), "inv_on")}
     level |= {name: values.number(raw.get(name), name) for name in NUMBERS}
     return level
+
+
+def sku_of(raw: dict[str, Any]) -> str:
+    """The SKU of a row; empty where it has none."""
+    return values.text(raw.get("sku"), "sku") or ""
 
 
 def to_wish(record: Record) -> Wish:

@@ -51,6 +51,7 @@ PROVIDER = Provider(
             replication_key="updated_at",
             incremental=False,
             read=api.read_items,
+            levels=api.levels,
         ),
     ),
 )

@@ -9,22 +9,25 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import os
 import weakref
+from array import array
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers import redaction
-from inventory_providers.contract import Page, Session, earlier
+from inventory_providers.contract import LevelsOf, Page, Session, earlier
 from inventory_providers.errors import ConfigError, Denied, InventoryError, Malformed
 from inventory_providers.http import PASSING, Call, Door, Names, SignInAgain, TryAgain
-from inventory_providers.jsonio import NotJson, loads
+from inventory_providers.jsonio import NotJson, encode, loads
 from inventory_providers.once import all_rows, each_once
 from inventory_providers.s2 import wire
-from inventory_providers.spool import Scratch
+from inventory_providers.spool import Scratch, no_room
 from inventory_providers.stored import Rows
 from inventory_providers.values import one_line
 
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from inventory_providers.http import Answer
     from inventory_providers.once import Reader
     from inventory_providers.s2.settings import S2Settings
-    from inventory_providers.s2.wire import Row
+    from inventory_providers.s2.wire import Named, Row
 
 NAME = "s2"
 LOGIN = "/login"
@@ -87,6 +90,8 @@ class S2(Session):
         # Whoever forgets to close a session leaves no file open.
         weakref.finalize(self, self._file.close)
         self._overview: Overview | None = None
+        self._products: Products | None = None
+        self._levels: wire.Levels | None = None
         self._failure: InventoryError | None = None
         self._token = _secret(settings.access_token)
         self._token_ends: datetime | None = None
@@ -102,6 +107,8 @@ class S2(Session):
         self._door.close()
         self._login.close()
         self._file.close()
+        if self._products is not None:
+            self._products.close()
 
     # ---- signing in ----
 
@@ -226,9 +233,10 @@ class S2(Session):
 
     def _fetch(self) -> Overview:
         call = Call("GET", OVERVIEW, patience=PATIENCE)
-        return self._door.stored(call, self._checked, file=self._file, arrays=LISTS)
+        check = partial(self._checked, self.environment.clock.now())
+        return self._door.stored(call, check, file=self._file, arrays=LISTS)
 
-    def _checked(self, document: Any, answer: Answer) -> Overview:
+    def _checked(self, asked: datetime, document: Any, answer: Answer) -> Overview:
         if not isinstance(document, dict):
             raise Malformed(f"{LISTS[0]} is missing: the answer is {type(document).__name__}")
         for name in LISTS:
@@ -240,15 +248,106 @@ class S2(Session):
         lists = {name: document[name] for name in LISTS}
         if not any(map(len, lists.values())):
             LOG.warning("%s: the inventory is empty; is %s.organization_id right?", NAME, NAME)
-        return Overview(lists, answer.date() or self.environment.clock.now())
+        return Overview(lists, answer.date() or self.environment.clock.now(), asked)
+
+    def levels(self) -> LevelsOf:
+        """How items become levels, with what the lists of products and warehouses say of them.
+
+        Raises:
+            InventoryError: one of the two cannot be read.
+        """
+        overview = self.overview()
+        if self._products is None:
+            self._products = Products(overview.lists["products"])
+        pieces = overview.lists["warehouses"].pieces()
+        places = {one.id: one.name for piece in pieces for one in wire.named(piece)}
+        self._levels = wire.Levels(self._products.get, places)
+        return LevelsOf(self._levels.of, overview.asked)
+
+    def report_levels(self) -> None:
+        """Say, at the end of a read, what its levels lack."""
+        if self._levels is not None:
+            self._levels.report()
+        self._levels = None
 
 
 class Overview:
-    """The answer: its three lists, and the provider's clock when it came."""
+    """The answer: its three lists, the provider's clock when it came, and ours before."""
 
-    def __init__(self, lists: dict[str, Rows], clock: datetime) -> None:
+    def __init__(
+        self, lists: dict[str, Rows], clock: datetime, asked: datetime | None = None
+    ) -> None:
         self.lists = lists
         self.clock = clock
+        self.asked = asked
+
+
+# Of the hash of an id: so many bits stand in its slot, the others say which slot that is.
+TAG_BITS = 24
+TAG = (1 << TAG_BITS) - 1
+# Bytes: what is known of a product is seldom longer.
+GLANCE = 512
+
+
+class Products:
+    """The products by id, of those with one id the last. In memory are at most 32 bytes of each."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._file = Scratch()
+        # Whoever forgets to close it leaves no file open.
+        weakref.finalize(self, self._file.close)
+        self._end = self._flushed = 0
+        # At most half of the slots are taken: by a place in the file, the tag behind it; 0 is free.
+        self._slots = array("Q", [0]) * (1 << (2 * len(rows)).bit_length())
+        try:
+            for piece in rows.pieces():
+                for product in wire.named(piece):
+                    self._put(product)
+            self._file.flush()
+            self._flushed = self._end
+        except OSError as error:
+            raise no_room(error) from None
+
+    def get(self, key: str) -> Named | None:
+        """The product with this id, if there is one."""
+        try:
+            return self._find(key)[1]
+        except OSError as error:
+            raise no_room(error) from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _put(self, product: Named) -> None:
+        slot, _ = self._find(product.id)
+        line = encode(tuple(product)) + b"\n"
+        self._file.write(line)
+        self._slots[slot] = (self._end + 1) << TAG_BITS | hash(product.id) & TAG
+        self._end += len(line)
+
+    def _find(self, key: str) -> tuple[int, Named | None]:
+        """The slot of an id, and the product that is in it."""
+        number, last = hash(key), len(self._slots) - 1
+        slot = number >> TAG_BITS & last
+        while entry := self._slots[slot]:
+            if entry & TAG == number & TAG:
+                product = self._at((entry >> TAG_BITS) - 1)
+                if product.id == key:
+                    return slot, product
+            slot = slot + 1 & last
+        return slot, None
+
+    def _at(self, place: int) -> Named:
+        if place >= self._flushed:
+            self._file.flush()
+            self._flushed = self._end
+        # Not by seeking: that would fill a buffer each time.
+        size, end = GLANCE, -1
+        while end < 0:
+            text = os.pread(self._file.fileno(), size, place)
+            size, end = size * 8, text.find(b"\n")
+        return wire.Named(*loads(text[:end]))
 
 
 def _secret(value: SecretStr | None) -> str | None:
@@ -315,6 +414,12 @@ def read_items(session: S2, request: ReadRequest) -> Iterator[Page]:
     without a time always comes.
     """
     yield from _read(session, request, "items", wire.ItemReader())
+    session.report_levels()
+
+
+def levels(session: S2) -> LevelsOf:
+    """The level that each item tells."""
+    return session.levels()
 
 
 def _read(session: S2, request: ReadRequest, name: str, reader: Reader[Row]) -> Iterator[Page]:

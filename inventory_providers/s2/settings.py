@@ -7,7 +7,13 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from inventory_providers.settings import ProviderSettings, ProviderUrl, Secret, Text
+from inventory_providers.settings import (
+    ProviderSettings,
+    ProviderUrl,
+    Secret,
+    Text,
+    host_of,
+)
 
 MOST_SECONDS = 36_500 * 86_400
 
@@ -66,3 +72,7 @@ class S2Settings(ProviderSettings):
                 "credentials", "has too much: give s2.access_token, or s2.email and s2.password"
             )
         return self
+
+    @property
+    def _own_name(self) -> str:
+        return self.organization_id or host_of(self.api_url)

@@ -5,7 +5,9 @@ Source: "Get Inventory List API", section "Response Body" and the objects after 
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -13,15 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inventory_providers import times, values
 from inventory_providers.errors import Malformed
-from inventory_providers.jsonio import encode
+from inventory_providers.jsonio import encode, loads
+from inventory_providers.levels import Level
 from inventory_providers.once import Reader
 from inventory_providers.records import JsonText, Number, Records, camel, key_of, stamp
 from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator, Mapping
+
+    from inventory_providers.contract import Record
 
 WAREHOUSES, PRODUCTS, ITEMS = "s2_warehouses", "s2_products", "s2_inventory_items"
+LOG = logging.getLogger("inventory.s2")
 
 
 class _Part(BaseModel):
@@ -264,3 +270,97 @@ def _quickly(item: Any) -> Row:
     updated = None if moment is None else stamp(text, moment)
     line = _Line(*key, level.available, level.incoming, level.reserved, updated)
     return Row(key, encode(line), moment)
+
+
+# ---- levels --------------------------------------------------------------------------------------
+
+
+class Named(NamedTuple):
+    """What a level needs to know of a product or, without an SKU, of a warehouse."""
+
+    id: str
+    sku: str | None
+    name: str | None
+
+
+_Label: Any = msgspec.defstruct(
+    "_Label", [("id", str), ("sku", str | None, None), ("name", str | None, None)]
+)
+_labels: Any = msgspec.json.Decoder(list[_Label])
+
+
+def named(piece: bytes) -> Iterator[Named]:
+    """Each product or warehouse of a JSON list.
+
+    Raises:
+        Malformed: it has no id, or its SKU or name is no text.
+    """
+    try:
+        labels = [Named(one.id, one.sku, one.name) for one in _labels.decode(piece)]
+    except _NOT_PLAIN:
+        return map(_named_slowly, loads(piece))
+    return iter(labels)
+
+
+def _named_slowly(raw: Any) -> Named:
+    key = key_of(raw, "id", "name")
+    try:
+        return Named(key, values.text(raw.get("sku"), "sku"), values.text(raw.get("name"), "name"))
+    except Malformed as error:
+        raise Malformed(f"row {one_line(key)}: {error.message}") from None
+
+
+class Levels:
+    """The levels of one read of `items` ("Level Object").
+
+    `product` finds a product by its id, `places` has the names of the warehouses.
+    """
+
+    def __init__(
+        self, product: Callable[[str], Named | None], places: Mapping[str, str | None]
+    ) -> None:
+        self._product, self._places = product, places
+        self._unknown = 0
+        self._example = ""
+        self._has_said = False
+
+    def of(self, record: Record) -> tuple[Level]:
+        """The level of an item, also of a product that the list of products does not have."""
+        key, warehouse = record["product_id"], record["warehouse_id"]
+        product = self._product(key)
+        if product is None:
+            self._unknown += 1
+            self._example = self._example or key
+        level = Level(
+            warehouse,
+            self._places.get(warehouse),
+            sku=(product.sku or "") if product else "",
+            provider_item_id=key,
+            product_name=product.name if product else None,
+            available=record["available"],
+            reserved=self._reserved(record["reserved"], key),
+            incoming=record["incoming"],
+            updated_at=record["updated_at"],
+        )
+        return (level,)
+
+    def _reserved(self, raw: Number | None, key: str) -> Number | None:
+        """Units; the provider's own examples have them negative, or 0."""
+        if raw is None or raw > 0:
+            if raw and not self._has_said:
+                self._has_said = True
+                told = "%s: reserved is above 0, such as of product %s; in levels it stays as it is"
+                LOG.warning(told, ITEMS, one_line(key))
+            return raw
+        return raw.copy_abs() if isinstance(raw, Decimal) else -raw
+
+    def report(self) -> None:
+        """Say of how many items the product is not known."""
+        if self._unknown:
+            LOG.warning(
+                "%s: the list of products does not have those of %d items, such as %s; their "
+                "levels have no SKU",
+                ITEMS,
+                self._unknown,
+                one_line(self._example),
+            )

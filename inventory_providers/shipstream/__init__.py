@@ -44,6 +44,7 @@ PROVIDER = Provider(
             replication_key="synced_at",
             read=api.read_detailed,
             full_refresh=True,
+            levels=api.levels,
         ),
         Stream(
             name=wire.LOTS,
@@ -57,4 +58,5 @@ PROVIDER = Provider(
             read=api.read_lots,
         ),
     ),
+    sums=frozenset({wire.ALL_WAREHOUSES}),
 )

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers import redaction
-from inventory_providers.contract import Page, Session
+from inventory_providers.contract import LevelsOf, Page, Session
 from inventory_providers.errors import ConfigError, Denied, Malformed
 from inventory_providers.http import PASSING, Call, Door, Names, SignInAgain, TryAgain
 from inventory_providers.jsonio import NotJson, loads
@@ -279,6 +279,11 @@ def read_detailed(session: ShipStream, request: ReadRequest) -> Iterator[Page]:
         listed = session.stored(DETAILED, [None, _updated_since(request)], file)
         yield from _pages(listed.rows, wire.detailed(listed.began), wire.DETAILED)
     yield Page([], bookmark=listed.began)
+
+
+def levels(_: ShipStream) -> LevelsOf:
+    """The levels that the rows of inventory.detailed tell."""
+    return LevelsOf(wire.Levels().of)
 
 
 def _list(

@@ -7,7 +7,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from inventory_providers.settings import ProviderSettings, ProviderUrl, Secret, Text
+from inventory_providers.settings import (
+    ProviderSettings,
+    ProviderUrl,
+    Secret,
+    Text,
+    host_of,
+)
 
 MOST_DAYS = 36_500
 MOST_SECONDS = MOST_DAYS * 86_400
@@ -61,3 +67,7 @@ class ShipStreamSettings(ProviderSettings):
             "bookmark."
         ),
     )
+
+    @property
+    def _own_name(self) -> str:
+        return f"{self.username}@{host_of(self.api_url)}"

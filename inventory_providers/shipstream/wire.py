@@ -6,20 +6,30 @@ Source: "Inventory", sections "Entity Properties", "inventory.list", "inventory.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from datetime import date, datetime
+from decimal import Context, Decimal, Inexact
+from functools import reduce
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import encode
+from inventory_providers.levels import Level
 from inventory_providers.once import Reader
 from inventory_providers.records import Number, Records, key_of
 from inventory_providers.times import rfc3339
 from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from inventory_providers.contract import Record
+
+LOG = logging.getLogger("inventory.shipstream")
 
 INVENTORY, DETAILED, LOTS = (
     "shipstream_inventory",
@@ -223,3 +233,75 @@ def _lot_number(raw: Any) -> int:
 def whole(text: str) -> int | None:
     """A whole number that is not negative, of a sensible length; None where it is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
+
+
+# ---- levels --------------------------------------------------------------------------------------
+
+_PARTS = ("qty_allocated", "qty_reserved", "qty_picked")
+_PROMISED = itemgetter(*_PARTS)
+_IN_THE_BUILDING = itemgetter("qty_processed", "qty_putaway", "qty_available", *_PARTS)
+_EXACT = Context(prec=1000, traps=[Inexact])
+
+
+class Levels:
+    """The levels of one read of inventory.detailed ("Entity Properties").
+
+    Warehouses that cannot be told apart are left out, and so said of the first SKU.
+    """
+
+    def __init__(self) -> None:
+        self._has_said = False
+
+    def of(self, record: Record) -> Iterator[Level]:
+        """The sums of a SKU as place 0, then its level in each warehouse.
+
+        Raises:
+            Malformed: a sum cannot be told exactly.
+        """
+        sku, parts = record["sku"], record["detailed"] or ()
+        yield _level(sku, ALL_WAREHOUSES, record)
+        places = [part["warehouse_id"] if part else None for part in parts]
+        if not all(places) or len({ALL_WAREHOUSES, *places}) <= len(places):
+            self._say_left_out(sku)
+            # What stands for no warehouse counts as named once more.
+            times = Counter([None, "", ALL_WAREHOUSES, *places])
+            pairs = zip(parts, places, strict=True)
+            parts = [part for part, place in pairs if times[place] == 1]
+        for part in parts:
+            yield _level(sku, part["warehouse_id"], part)
+
+    def _say_left_out(self, sku: str) -> None:
+        if not self._has_said:
+            self._has_said = True
+            LOG.warning(
+                "%s: warehouses without an id of their own give no levels, as in the row of SKU %s",
+                DETAILED,
+                one_line(sku),
+            )
+
+
+def _level(sku: str, place: str, row: Record) -> Level:
+    on_hand = row["qty_on_hand"]
+    return Level(
+        place,
+        sku=sku,
+        provider_item_id=sku,
+        on_hand=_sum(sku, _IN_THE_BUILDING(row)) if on_hand is None else on_hand,
+        available=row["qty_available"],
+        reserved=_sum(sku, _PROMISED(row)),
+        incoming=row["qty_expected"],
+        backordered=row.get("qty_backordered"),
+    )
+
+
+def _sum(sku: str, parts: tuple[Any, ...]) -> Number | None:
+    """The sum, exactly; None where one of them is not told."""
+    if None in parts:
+        return None
+    total = sum(parts)
+    if type(total) is int:
+        return total
+    try:
+        return reduce(_EXACT.add, parts, Decimal(0))
+    except Inexact:
+        raise Malformed(f"row {one_line(sku)}: quantities have too many digits for a sum") from None

@@ -50,6 +50,7 @@ PROVIDER = Provider(
             primary_key=wire.WAREHOUSES.key,
             read=api.read_warehouse_inventory,
             formed=True,
+            levels=api.levels,
         ),
     ),
 )

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from inventory_providers.contract import Form, Page, Session
+from inventory_providers.contract import Form, LevelsOf, Page, Session
 from inventory_providers.errors import Denied, InventoryError, Malformed, Unavailable
 from inventory_providers.http import PASSING, Call, Door, Names
 from inventory_providers.jsonio import loads
@@ -40,6 +40,7 @@ from inventory_providers.sostocked.wire import (
     WAREHOUSES,
     Converter,
     Kind,
+    Levels,
     Table,
     request_body,
 )
@@ -89,6 +90,18 @@ class SoStocked(Session):
         self._doors: dict[str, Door] = {}
         self._door = self._at(settings.api_url, is_ours=True)
         self._spellings: dict[Kind, tuple[str, ...]] = {}
+        self._levels: Levels | None = None
+
+    def levels(self) -> LevelsOf:
+        """How the rows of the next read, or of the one that goes on, become levels."""
+        self._levels = Levels()
+        return LevelsOf(self._levels.of)
+
+    def report_levels(self) -> None:
+        """Say, at the end of a read, what its levels lack."""
+        if self._levels is not None:
+            self._levels.report()
+        self._levels = None
 
     def _at(self, base: str, *, is_ours: bool) -> Door:
         if base not in self._doors:
@@ -246,7 +259,13 @@ def read_inventory(session: SoStocked, request: ReadRequest) -> Iterator[Page]:
 
 def read_warehouse_inventory(session: SoStocked, request: ReadRequest) -> Iterator[Page]:
     """One row per product, market and warehouse ("Export Inventory with Breakdown")."""
-    return _read_now(session, request, WAREHOUSES)
+    yield from _read_now(session, request, WAREHOUSES)
+    session.report_levels()
+
+
+def levels(session: SoStocked) -> LevelsOf:
+    """The level in each warehouse that the rows of the breakdown tell."""
+    return session.levels()
 
 
 def _read_now(session: SoStocked, request: ReadRequest, kind: Kind) -> Iterator[Page]:

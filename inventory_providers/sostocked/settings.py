@@ -81,3 +81,7 @@ class SoStockedSettings(ProviderSettings):
         """Make the redaction know every secret in here, and what stands in the URL with them."""
         super().register_secrets()
         redaction.register(self.client_id)
+
+    @property
+    def _own_name(self) -> str:
+        return self.account_id

@@ -8,6 +8,7 @@ has the id for its name, wherever an answer calls the column by its id or by its
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pydantic import BaseModel, Field, create_model
 from inventory_providers import values
 from inventory_providers.errors import ConfigError, Malformed
 from inventory_providers.jsonio import dumps, encode
+from inventory_providers.levels import EVERYWHERE, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 Number = int | Decimal
 
 NAME = "sostocked"
+LOG = logging.getLogger(f"inventory.{NAME}")
 
 # The document's request, with `show` set by us: its own example shows neither the market, nor the
 # warehouse, nor most quantities.
@@ -392,3 +395,82 @@ def _row(record: Record, cells: Sequence[Any], places: Sequence[Place], blank: s
         raise Malformed(f"in the row of {values.one_line(told)}: {error.message}") from None
     parts = [record.get(name) or "" for name in IDENTITY]
     return Row(encode(parts).decode(), encode(record))
+
+
+# ---- levels --------------------------------------------------------------------------------------
+
+# What names a product, best first. An ASIN is there in every market and from the first day; an FN
+# SKU comes with the first shipment to Amazon, and need not be the same in each region.
+_NAMING_IT = ("area_asins", "area_fn_skus", "area_skus", "product_name")
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the rows of one product and warehouse have told so far."""
+
+    units: Number | None
+    markets: set[str]
+    is_unclear: bool = False
+
+    def take(self, units: Number | None, market: str) -> bool:
+        """Count another row in, and say whether the level is another one now."""
+        # A product stands once in a market: twice means two that nothing tells apart.
+        is_again = market in self.markets
+        self.markets.add(market)
+        if self.is_unclear or units is None or (units == self.units and not is_again):
+            return False
+        self.is_unclear = is_again or self.units is not None
+        self.units = None if self.is_unclear else units
+        return True
+
+
+class Levels:
+    """The levels of one read of the breakdown by warehouses: its "Warehouse Stock".
+
+    Rows come for each market and warehouse, and the stock in a warehouse is the same in all of
+    them: it is one level. Where rows do not agree on it, the level comes again without a quantity.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str, str], _Told] = {}
+        self._unclear = 0
+        self._example = ""
+
+    def of(self, record: Record) -> tuple[Level, ...]:
+        """The level of a row's product in its warehouse, where it is a new one or another."""
+        place = _first(record, ("warehouse",)) or EVERYWHERE
+        sku, item = _first(record, ("area_skus",)), _first(record, _NAMING_IT)
+        market, units = _first(record, ("areas", "marketplace")), record["warehouses"]
+        told = self._told.get((place, sku, item))
+        if told is None:
+            told = self._told[place, sku, item] = _Told(units, {market})
+        elif not told.take(units, market):
+            return ()
+        if told.is_unclear:
+            self._unclear += 1
+            self._example = self._example or f"SKU {sku or item} in {place}"
+        level = Level(
+            place,
+            None if place == EVERYWHERE else place,
+            sku=sku,
+            provider_item_id=item,
+            product_name=record["product_name"],
+            on_hand=told.units,
+        )
+        return (level,)
+
+    def report(self) -> None:
+        """Say of how many levels the rows do not agree."""
+        if self._unclear:
+            LOG.warning(
+                "%s: the rows of %d products in a warehouse do not agree on their stock, such as "
+                "%s; it is null in their levels",
+                WAREHOUSES.stream,
+                self._unclear,
+                values.one_line(self._example),
+            )
+
+
+def _first(record: Record, names: Iterable[str]) -> str:
+    """The first of these properties that is not blank; empty where all are."""
+    return next((text for name in names if (text := record[name]) and text.strip()), "")

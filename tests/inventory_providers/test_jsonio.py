@@ -8,11 +8,12 @@ import sys
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_providers.jsonio import NotJson, dumps, loads
+from inventory_providers.jsonio import NotJson, dumps, encode, loads
 
 any_text = st.text(alphabet=st.characters(), max_size=20)  # lone surrogates and NUL included
 fractions = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**300)).filter(
@@ -171,3 +172,12 @@ def test_nothing_that_is_no_json_is_written(value: Any) -> None:
     """Neither as a bare word that readers choke on, nor silently as null."""
     with pytest.raises((ValueError, TypeError)):
         dumps({"a": value})
+
+
+def test_a_cut_emoji_in_an_object_of_our_own_is_carried_on() -> None:
+    class Level(msgspec.Struct):
+        name: str
+        units: Decimal
+
+    line = encode(Level("cut \ud83d", Decimal("1.50")))
+    assert line == b'{"name":"cut \\ud83d","units":1.50}'

@@ -32,6 +32,7 @@ def test_the_settings_are_those_of_the_contract() -> None:
     assert types == {
         "api_url": "string",
         "access_token": "string",
+        "account": "string",
         "email": "string",
         "password": "string",
         "organization_id": "string",

@@ -42,6 +42,7 @@ def test_there_are_no_other_settings() -> None:
         "api_url",
         "username",
         "password",
+        "account",
         "auth",
         "warehouse_ids",
         "full_refresh_days",

@@ -39,6 +39,7 @@ def test_names_and_defaults_are_the_contracts() -> None:
         "client_id",
         "client_secret",
         "account_id",
+        "account",
         "view_id",
         "with_inactive",
         "snapshot_start_date",
