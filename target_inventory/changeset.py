@@ -6,22 +6,25 @@ newest value wins, in the order of the input, whatever stream or schema it came 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inventory_providers import times
-from inventory_providers.contract import Wish
+from inventory_providers.contract import Address, Wish
 from inventory_providers.errors import Rejected
 from inventory_providers.jsonio import dumps, loads_leniently
 from inventory_providers.spool import Spool
 from target_inventory.dead_letters import Letter, writable
+from target_inventory.levels import key_of, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import datetime
 
-    from inventory_providers.contract import Fields, Key, Record, Write
+    from inventory_providers.contract import Fields, Index, Key, Record, Write
+    from target_inventory.levels import Levels, Origin, Place
 
 
 class Wanted(NamedTuple):
@@ -44,11 +47,21 @@ class Wanted(NamedTuple):
         return found
 
 
+class _Waiting(NamedTuple):
+    """A level: its place in the input, where it came from, and the dead letter that it was."""
+
+    number: int
+    origin: Origin
+    letter: str | None
+
+
 class ChangeSet:
     """The wishes of one run, by provider, and the records that cannot be wishes."""
 
     def __init__(self, now: datetime, max_age_seconds: int | None = None) -> None:
         self.read = 0
+        self.left_out = 0
+        self.superseded = 0
         self.letters: list[Letter] = []
         self._oldest = None
         if max_age_seconds is not None:
@@ -57,6 +70,9 @@ class ChangeSet:
         self._writes: dict[str, Write] = {}
         self._by_item: dict[str, dict[Key, list[int]]] = {}
         self._first: dict[str, dict[Key, list[Wanted]]] = {}
+        # Levels wait here until it is known which items they speak of.
+        self._waiting: dict[str, dict[Address, list[_Waiting]]] = {}
+        self._origins: dict[Origin, Origin] = {}
 
     def close(self) -> None:
         """Let go of the spool."""
@@ -87,24 +103,31 @@ class ChangeSet:
         try:
             wish = self._checked(write, record)
         except Rejected as error:
-            self.reject(write.stream, record, error.message, write=write, letter=letter)
+            self.reject(
+                write.stream, record, error.message, write=write, letter=letter, kind=error.kind
+            )
             return
         if expected:
             wish = replace(wish, expected={**wish.expected, **expected})
         self._writes[write.stream] = write
         self._spool.put(str(self.read), _encode(write, wish, record, letter), None)
-        self._by_item.setdefault(provider, {}).setdefault(wish.key, []).append(self.read)
+        if isinstance(wish.key, Address):
+            origin = origin_of(record)
+            waiting = _Waiting(self.read, self._origins.setdefault(origin, origin), letter)
+            self._waiting.setdefault(provider, {}).setdefault(wish.key, []).append(waiting)
+        else:
+            self._by_item.setdefault(provider, {}).setdefault(wish.key, []).append(self.read)
 
     def _checked(self, write: Write, record: Record) -> Wish:
-        if self._oldest is not None and record.get("observed_at") is not None:
-            self._must_be_fresh(record["observed_at"])
+        if self._oldest is not None and (write.through or record.get("observed_at") is not None):
+            self._must_be_fresh(record.get("observed_at"))
         return write.parse(record)
 
     def _must_be_fresh(self, observed: Any) -> None:
         try:
             moment = times.parse(observed)
-        except (TypeError, ValueError, OverflowError):
-            raise Rejected("observed_at is not a date-time") from None
+        except (TypeError, ValueError, OverflowError, AttributeError):
+            raise Rejected("observed_at is missing or not a date-time") from None
         if self._oldest is not None and moment < self._oldest:
             raise Rejected("it was observed longer ago than max_age_seconds")
 
@@ -121,16 +144,79 @@ class ChangeSet:
         *,
         write: Write | None = None,
         letter: str | None = None,
+        kind: str = "",
     ) -> None:
         """A record that no wish can be made of."""
         kept = record if isinstance(record, dict) else {"value": record}
         key = _key(write, kept)
-        self.letters.append(Letter(stream, kept, reason, None, key, self.read, letter))
+        self.letters.append(Letter(stream, kept, reason, None, key, self.read, letter, kind))
+
+    # ---- levels from elsewhere ----
+
+    def addresses(self, provider: str) -> Collection[Address]:
+        """What the levels for a provider call its items."""
+        return self._waiting.get(provider, {}).keys()
+
+    def resolve(
+        self,
+        provider: str,
+        title: str,
+        index: Index,
+        levels: Levels,
+        known: Callable[[], Mapping[Key, Mapping[Place, float | None]]],
+    ) -> dict[Key, list[Origin]]:
+        """Give the levels to the items that they speak of; returns where those of each came from.
+
+        `known` tells where the levels of earlier runs came from, and when they were read there.
+        What stands for no item, for several, or comes from several places makes a dead letter.
+        """
+        found: dict[Key, list[_Waiting]] = defaultdict(list)
+        for address, waiting in self._waiting.pop(provider, {}).items():
+            try:
+                found[key_of(address, index, title)] += waiting
+            except Rejected as error:
+                self._refuse(waiting, error, None)
+        earlier = known() if found else {}
+        items = self._by_item.setdefault(provider, {})
+        for key, waiting in found.items():
+            before = earlier.get(key, {})
+            try:
+                levels.must_be_one_place({*before, *(one.origin.place for one in waiting)})
+            except Rejected as error:
+                self._refuse(waiting, error, key)
+            else:
+                numbers = [one.number for one in waiting if not self._is_old(one, before)]
+                items[key] = sorted([*items.get(key, ()), *numbers])
+        return {key: [one.origin for one in waiting] for key, waiting in found.items()}
+
+    def _is_old(self, one: _Waiting, before: Mapping[Place, float | None]) -> bool:
+        """Whether a dead letter tells of an older level than one that came since."""
+        observed = one.origin.observed
+        if one.letter is None or observed is None:
+            return False
+        is_old = any(moment is not None and observed < moment for moment in before.values())
+        self.superseded += is_old
+        return is_old
+
+    def _refuse(self, waiting: list[_Waiting], error: Rejected, key: Key | None) -> None:
+        for one in waiting:
+            wanted = self._wanted(one.number, ())
+            letter = Letter(
+                wanted.write.stream,
+                wanted.record,
+                error.message,
+                None,
+                key,
+                one.number,
+                one.letter,
+                error.kind,
+            )
+            self.letters.append(letter)
 
     def said(self, provider: str, key: Key) -> set[str]:
         """What the input speaks of at one item: names of fields, and events."""
         numbers = self._by_item.get(provider, {}).get(key, ())
-        wishes = [self._wanted(number).wish for number in numbers]
+        wishes = [self._wanted(number, key).wish for number in numbers]
         events = {wish.event for wish in wishes if wish.event is not None}
         return events | {name for wish in wishes if wish.event is None for name in wish.fields}
 
@@ -139,21 +225,20 @@ class ChangeSet:
         first, by_item = self._first.get(provider, {}), self._by_item.get(provider, {})
         for key in dict.fromkeys((*first, *by_item)):
             numbers = by_item.get(key, ())
-            yield key, [*first.get(key, ()), *(self._wanted(number) for number in numbers)]
+            yield key, [*first.get(key, ()), *(self._wanted(number, key) for number in numbers)]
 
-    def _wanted(self, number: int) -> Wanted:
+    def _wanted(self, number: int, key: Key) -> Wanted:
         line = self._spool.get(str(number))
         assert line is not None
         head, _, record = line.partition(b"\n")
-        stream, key, fields, expected, extra, event, letter = loads_leniently(head)
-        wish = Wish(tuple(key), fields, expected, extra, event)
+        stream, fields, expected, extra, event, letter = loads_leniently(head)
+        wish = Wish(key, fields, expected, extra, event)
         return Wanted(number, self._writes[stream], wish, record, letter)
 
 
 def _encode(write: Write, wish: Wish, record: Record, letter: str | None) -> bytes:
     parts = (
         write.stream,
-        wish.key,
         dict(wish.fields),
         dict(wish.expected),
         dict(wish.extra),
@@ -170,7 +255,7 @@ def line_of(record: Record) -> bytes:
 
 def _key(write: Write | None, record: Record) -> Key | None:
     """The item that a record speaks of, where it can be told."""
-    if write is None:
+    if write is None or write.through is not None:
         return None
     parts = [record.get(name) for name in write.items.key]
     key = tuple(part for part in parts if isinstance(part, str))

@@ -42,7 +42,7 @@ def COMMAND(  # noqa: N802 - a constant to its users
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)
     if from_environment:
-        merged |= settings.not_yet_in_environment()
+        merged |= settings.parts_in_environment()
     with command.environment_errors("TARGET_INVENTORY_", used=from_environment):
         target = TargetInventory(
             config=merged, parse_env_config=from_environment, input_path=input_path

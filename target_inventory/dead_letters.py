@@ -24,7 +24,8 @@ class Letter:
     """One rejected record: as it came, why, and what stood at the provider then.
 
     `key` is the item that it speaks of, where that can be told, `place` its place in the input, and
-    `origin` the name of the letter that it was before.
+    `origin` the name of the letter that it was before. `kind` is the list of the report that has
+    its SKU.
     """
 
     stream: str
@@ -34,6 +35,12 @@ class Letter:
     key: Key | None = None
     place: int = 0
     origin: str | None = None
+    kind: str = ""
+
+    @property
+    def sku(self) -> str:
+        """By what a list names it."""
+        return str(self.record.get("sku") or self.record.get("provider_item_id") or "")
 
     def line(self, at: datetime) -> bytes:
         """As a RECORD message; Singer readers ignore what stands besides the record."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Status = Literal["intended", "sent", "done", "refused", "withdrawn", "replaced", "unknown"]
 
 # Tells a journal from other SQLite files ("sinv"), and its tables from later ones.
-APPLICATION, VERSION = 0x73696E76, 1
+APPLICATION, VERSION = 0x73696E76, 2
 
 _TABLES = """
 CREATE TABLE requests (
@@ -77,6 +77,17 @@ CREATE TABLE letters (
     newer TEXT NOT NULL
 );
 CREATE INDEX letters_of_item ON letters (account, item);
+"""
+
+# New in version 2: where the level of an item came from, and when it was read there.
+_ORIGINS = """
+CREATE TABLE origins (
+    account TEXT NOT NULL,
+    item TEXT NOT NULL,
+    place TEXT NOT NULL,
+    observed REAL,
+    PRIMARY KEY (account, item, place)
+) WITHOUT ROWID
 """
 
 _UNDER_WAY = """
@@ -184,6 +195,8 @@ class Journal:
             self.create()
         elif application != APPLICATION:
             raise ConfigError(f"{path} is not a journal of ours", place="journal_path")
+        elif version == 1:
+            self._upgrade()
         elif version != VERSION:
             raise ConfigError(f"{path} is of another version of this target", place="journal_path")
         # Not before: the file of somebody else stays as it is.
@@ -194,7 +207,13 @@ class Journal:
         with self._step() as cursor:
             for statement in _TABLES.split(";"):
                 cursor.execute(statement)
+            cursor.execute(_ORIGINS)
             cursor.execute(f"PRAGMA application_id = {APPLICATION}")
+            cursor.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _upgrade(self) -> None:
+        with self._step() as cursor:
+            cursor.execute(_ORIGINS)
             cursor.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
@@ -326,6 +345,19 @@ class Journal:
             ).fetchone()
         return None if found is None else (found[0], _decode(found[1]).asked)
 
+    def in_doubt(self, account: str, key: Key, since: datetime) -> bool:
+        """Whether nobody knows what became of the last addition to an item, made after `since`."""
+        with _explained(None):
+            found = self._connection.execute(
+                "SELECT status, sent_at FROM writes JOIN requests ON requests.id = request"
+                " WHERE item = ? AND account = ? AND event IS NOT NULL"
+                " ORDER BY writes.id DESC LIMIT 1",
+                (item_of(key), account),
+            ).fetchone()
+        if found is None or found[0] != "unknown" or found[1] is None:
+            return False
+        return datetime.fromisoformat(found[1]) >= since
+
     def under_way(self, account: str, keys: Collection[Key]) -> list[Change]:
         """What was sent for these items, is not known to be done, and so may still arrive.
 
@@ -338,6 +370,38 @@ class Journal:
                 values = {"item": item_of(key), "account": account}
                 found += self._connection.execute(_UNDER_WAY, values).fetchall()
         return [_decode(text) for (text,) in found]
+
+    # ---- where levels come from ----------------------------------------------------------------
+
+    def keep_origins(
+        self, account: str, origins: Mapping[Key, Iterable[tuple[Sequence[str | None], Any]]]
+    ) -> None:
+        """Remember for each item the places that its levels came from, and when they were read."""
+        rows = [
+            (account, item_of(key), dumps(place).decode(), observed)
+            for key, many in origins.items()
+            for place, observed in many
+        ]
+        if rows:
+            with self._step() as cursor:
+                cursor.executemany(
+                    "INSERT INTO origins VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET observed ="
+                    " max(coalesce(observed, excluded.observed),"
+                    " coalesce(excluded.observed, observed))",
+                    rows,
+                )
+
+    def origins(self, account: str) -> dict[Key, dict[tuple[str | None, ...], float | None]]:
+        """Those of each item."""
+        with _explained(None):
+            found = self._connection.execute(
+                "SELECT item, place, observed FROM origins WHERE account = ?", (account,)
+            ).fetchall()
+        known: dict[Key, dict[tuple[str | None, ...], float | None]] = {}
+        for item, place, observed in found:
+            places = known.setdefault(tuple(loads(item.encode())), {})
+            places[tuple(loads(place.encode()))] = observed
+        return known
 
     # ---- dead letters --------------------------------------------------------------------------
 

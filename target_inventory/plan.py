@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from inventory_providers import levels
 from inventory_providers.contract import Change
 from inventory_providers.errors import InputError, Rejected
 from inventory_providers.jsonio import dumps
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from inventory_providers.contract import Fields, Key, Record, Wish, Write
     from target_inventory.changeset import Wanted
     from target_inventory.journal import Status
+
+# How the key of an addition begins that is made to reach a level.
+RAISED = f"{levels.STREAM}:"
+
+# What the plan shows of a level from elsewhere: `available` is before the rules.
+FROM = ("provider", "account", "location_id", "sku", "available", "observed_at")
 
 # What became of an addition when it was last tried, and what it asked for.
 Event = tuple["Status", "Fields"]
@@ -34,6 +41,11 @@ class Planned:
         """The place of the last of its records in the input."""
         return self.wanted[-1].number
 
+    @property
+    def is_level(self) -> bool:
+        """Whether a level from elsewhere asks for it."""
+        return any(one.write.stream == levels.STREAM for one in self.wanted[-1:])
+
     def rejected(self, reason: str, live: Fields | None = None) -> list[Letter]:
         """The records as dead letters; fed back, they ask for the same again."""
         level = self.change.before if live is None else live
@@ -47,7 +59,8 @@ class Planned:
     def lines(self) -> Iterator[bytes]:
         """One JSON line per changed field: stream, key, field, before, after.
 
-        What is not the setting of a level has its record, too, to be usable as input.
+        What is not the setting of a level has its record, too, to be usable as input. Where a
+        level from elsewhere asks for it, `from` shows that.
         """
         for name, before, after in self.cells():
             line = {
@@ -57,9 +70,17 @@ class Planned:
                 "before": before,
                 "after": after,
             }
+            if self.is_level:
+                record = self.wanted[-1].record
+                line["from"] = {each: record.get(each) for each in FROM}
             if self.write.effect != "set":
-                line["record"] = dict(self.wanted[-1].record)
+                line["record"] = self._request()
             yield dumps(line) + b"\n"
+
+    def _request(self) -> Record:
+        """A record that asks for just this; a level from elsewhere asks for more than that."""
+        last = self.wanted[-1]
+        return last.record if last.write.through is None else self.write.record(self.change)
 
     def cells(self) -> Iterator[tuple[str, Any, Any]]:
         """The name of each value that changes, with the value before and after."""
@@ -118,15 +139,19 @@ class Planner:
     """Makes the plan for one provider.
 
     `event` tells what became of an addition in earlier runs; `newer` which fields of an item newer
-    records have decided since a dead letter was written.
+    records have decided since a dead letter was written; `in_doubt` whether an addition to an item
+    may still show. `run` tells this run's additions to reach a level from those of all others.
     """
 
     def __init__(
         self,
         event: Callable[[Key, str], Event | None] = lambda _key, _event: None,
         newer: Callable[[Key, str], set[str]] = lambda _key, _letter: set(),
+        in_doubt: Callable[[Key], bool] = lambda _key: False,
+        run: str = "",
     ) -> None:
-        self._event, self._newer = event, newer
+        self._event, self._newer, self._in_doubt = event, newer, in_doubt
+        self._run = run
         self._events: dict[tuple[Key, str], Fields] = {}
 
     def make(
@@ -138,7 +163,7 @@ class Planner:
         """Compare what is wanted of every item with its live level."""
         plan = Plan()
         for key, wanted in items:
-            item = _Item(key, levels.get(key), plan, watched=key in watched)
+            item = _Item(key, levels.get(key), plan, watched=key in watched, run=self._run)
             for one in wanted:
                 self._take(item, one)
             item.finish()
@@ -156,19 +181,28 @@ class Planner:
             if wish.event is not None and self._is_done(one):
                 item.plan.unchanged += 1
                 return
+            if one.write.effect == "raise":
+                self._must_be_known(item.key)
             item.take(one)
             if wish.event is not None:
                 self._events[wish.key, wish.event] = wish.fields
         except Rejected as error:
-            item.reject(one, error.message)
+            item.reject(one, error)
 
     def _without_superseded(self, key: Key, one: Wanted) -> Wish | None:
         """What a dead letter still has to say."""
-        if one.letter is None or one.write.effect != "set":
+        if one.letter is None or not one.write.is_setting:
             return one.wish
         newer = self._newer(key, one.letter)
         kept = {name: value for name, value in one.wish.fields.items() if name not in newer}
         return replace(one.wish, fields=kept) if kept else None
+
+    def _must_be_known(self, key: Key) -> None:
+        if self._in_doubt(key):
+            raise Rejected(
+                "whether an earlier addition to it was made is not known, so what it lacks is not "
+                "either: look at the item"
+            )
 
     def _is_done(self, one: Wanted) -> bool:
         """Whether this very addition was made before.
@@ -194,8 +228,10 @@ class Planner:
 class _Item:
     """One item, from its live level through everything that is wanted of it."""
 
-    def __init__(self, key: Key, live: Fields | None, plan: Plan, *, watched: bool) -> None:
-        self.key, self.plan = key, plan
+    def __init__(
+        self, key: Key, live: Fields | None, plan: Plan, *, watched: bool, run: str
+    ) -> None:
+        self.key, self.plan, self._run = key, plan, run
         self._live = self._state = self._base = live
         self._watched = watched
         self._settings: list[Wanted] = []
@@ -203,32 +239,56 @@ class _Item:
     def take(self, one: Wanted) -> None:
         """Raise `Rejected` where it cannot be carried out on what stands there by then."""
         write, wish, state = one.write, one.wish, self._state
-        if state is None and write.effect in {"set", "add"}:
+        if state is None and write.effect in {"set", "add", "raise"}:
             name = " and ".join(write.items.key)
             raise Rejected(f"unknown {name}: the provider has no such item")
+        if write.effect == "raise":
+            self._must_not_sink(write.items.level, wish)
         change = Change(wish.key, state, _after(write, wish, state), wish.fields, wish.extra)
-        if change.is_none and write.effect != "add":
+        stands_there = change.is_none and write.effect != "add"
+        if not stands_there:
+            _must_hold(wish, self._seen())
+        if not stands_there or write.through is not None:
+            # A level that means nothing is not right, even where it stands there.
+            write.check(change)
+        if stands_there:
             self._nothing(one)
             return
-        _must_hold(wish, self._seen())
-        write.check(change)
-        if write.effect == "set":
+        if write.is_setting:
             self._settings.append(one)
         else:
             self._flush()
             self._plan(one.write, replace(change, event=wish.event), [one])
         self._state = change.after
 
+    def _must_not_sink(self, level: str, wish: Wish) -> None:
+        stands = (self._base or {}).get(level)
+        if stands is None:
+            raise Rejected(f"{level} is not known at the provider, so what it lacks is not either")
+        if wish.fields[level] < stands:
+            # The newest counts: an older level must not be written in its place.
+            self.plan.superseded += sum(one.number > 0 for one in self._settings)
+            self._settings, self._state = [], self._base
+            raise Rejected(
+                f"it can only be raised: {shown(stands)} there, {shown(wish.fields[level])} wanted"
+            )
+
     def _seen(self) -> Fields | None:
         """What a record may have expected: it knows nothing of what an earlier run has left."""
         left = all(one.number < 0 for one in self._settings)
         return self._live if left and self._base is self._live else self._state
 
-    def reject(self, one: Wanted, reason: str) -> None:
+    def reject(self, one: Wanted, error: Rejected) -> None:
         """It becomes a dead letter that shows what stands there."""
-        shown = None if self._live is None else dict(self._live)
         letter = Letter(
-            one.write.stream, one.record, reason, shown, self.key, one.number, one.letter
+            one.write.stream,
+            one.record,
+            error.message,
+            None if self._live is None else dict(self._live),
+            self.key,
+            one.number,
+            one.letter,
+            error.kind,
         )
         self.plan.letters.append(letter)
         self._watched = True
@@ -239,7 +299,7 @@ class _Item:
 
     def _nothing(self, one: Wanted) -> None:
         """It stands there already, or will when the settings before it are done."""
-        if one.write.effect == "set":
+        if one.write.is_setting:
             self._settings.append(one)
         else:
             self._flush()
@@ -261,7 +321,10 @@ class _Item:
         after = {name: value for name, value in after.items() if before[name] != value}
         if after:
             write = wanted[-1].write
-            self._plan(write, Change(self.key, before, before | after, after, extra), wanted)
+            change = Change(self.key, before, before | after, after, extra)
+            if write.effect == "raise":
+                change = raised(change, write.items.level, self._run)
+            self._plan(write.through or write, change, wanted)
         else:
             self.plan.unchanged += sum(one.number > 0 for one in wanted)
             if self._watched:
@@ -270,6 +333,15 @@ class _Item:
     def _plan(self, write: Write, change: Change, wanted: Sequence[Wanted]) -> None:
         self.plan.changes.append(Planned(write, change, wanted))
         self._base = change.after
+
+
+def raised(change: Change, level: str, run: str) -> Change:
+    """A new level as the addition of what it lacks, told by its run from all others."""
+    assert change.before is not None
+    assert change.after is not None
+    lacks = change.after[level] - change.before[level]
+    event = f"{RAISED} {run} {shown(change.after[level])}"
+    return replace(change, asked={"quantity": lacks}, event=event)
 
 
 def decide(decided: dict[Key, dict[str, int]], key: Key, wanted: Sequence[Wanted]) -> None:
@@ -292,7 +364,7 @@ def _after(write: Write, wish: Wish, state: Fields | None) -> Fields | None:
         return {write.items.level: 0} if state is None else state
     if write.effect == "delete" or state is None:
         return None
-    if write.effect == "set":
+    if write.is_setting:
         return {**state, **wish.fields}
     return write.items.added(state, wish.fields["quantity"])
 

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inventory_providers.errors import InventoryError, Rejected, Uncertain
 from target_inventory import guards
@@ -23,15 +23,24 @@ from target_inventory.settlement import Settled, Settlement
 from target_inventory.words import item, many
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from inventory_providers.contract import Items, Key, Session, Write
+    from inventory_providers.contract import (
+        Address,
+        Fields,
+        Index,
+        Items,
+        Key,
+        Session,
+        Write,
+    )
     from inventory_providers.environment import Environment
     from target_inventory.apply import Doubt, Outcome
     from target_inventory.changeset import ChangeSet
     from target_inventory.dead_letters import Letter
     from target_inventory.journal import Entry, Journal
+    from target_inventory.levels import Levels, Origin
     from target_inventory.plan import Planned
     from target_inventory.report import Report
     from target_inventory.settings import TargetSettings
@@ -45,6 +54,7 @@ class Shop:
 
     `permit` raises `ConfigError` where the settings do not allow a write, `admit` `Rejected` where
     they have nothing to do with an item. `connect` opens a session; nothing is requested yet.
+    `find` looks up the items that levels from elsewhere speak of.
     """
 
     name: str
@@ -54,6 +64,7 @@ class Shop:
     connect: Callable[[], Session]
     permit: Callable[[Write], None] = lambda _: None
     admit: Callable[[Key], None] = lambda _: None
+    find: Callable[[Any, Collection[Address]], Index] | None = None
 
     @property
     def items(self) -> Items:
@@ -68,6 +79,8 @@ class _Work:
     shop: Shop
     lane: Lane
     left: Sequence[Entry] = ()
+    origins: Mapping[Key, Sequence[Origin]] = field(default_factory=dict)
+    seen: Mapping[Key, Fields] = field(default_factory=dict)
     settled: Settled = field(default_factory=Settled)
     settlement: Settlement | None = None
     plan: Plan = field(default_factory=Plan)
@@ -92,7 +105,9 @@ class Run:
         environment: Environment,
         report: Report,
         announce: Callable[[Sequence[tuple[Shop, Plan]]], None],
+        levels: Levels | None = None,
     ) -> None:
+        self._levels = levels
         self._own, self._shops, self._changes = own, shops, changes
         self._journal, self._environment = journal, environment
         self._announce = announce
@@ -110,6 +125,7 @@ class Run:
         """
         try:
             self._connect()
+            self._find()
             if self._own.mode == "apply":
                 self._settle()
             self._plan()
@@ -124,7 +140,8 @@ class Run:
         for shop in self._shops:
             unfinished = self._admitted(shop, self._journal.unfinished(shop.account))
             untold = self._journal.untold(shop.account)
-            if self._changes.keys(shop.name) or unfinished or untold:
+            wanted = self._changes.keys(shop.name) or self._changes.addresses(shop.name)
+            if wanted or unfinished or untold:
                 lane = Lane(
                     shop.connect(), shop.items, shop.account, self._journal, self._environment
                 )
@@ -157,6 +174,23 @@ class Run:
             LOG.warning("left alone in the journal: %s for %s", left, account)
 
     # ---- before anything new is sent ----
+
+    def _find(self) -> None:
+        """Which items the levels from elsewhere speak of."""
+        for lane in self._lanes:
+            shop, addresses = lane.shop, self._changes.addresses(lane.shop.name)
+            if not addresses:
+                continue
+            assert shop.find is not None
+            assert self._levels is not None
+            index = shop.find(lane.lane.session, addresses)
+            known = partial(self._journal.origins, shop.account)
+            before = len(self._changes.letters)
+            lane.origins = self._changes.resolve(shop.name, shop.title, index, self._levels, known)
+            self.letters += self._changes.letters[before:]
+            # What is left of earlier runs is settled first, and that moves levels.
+            lane.seen = {} if lane.left else index.levels
+        self.report.superseded += self._changes.superseded
 
     def _settle(self) -> None:
         for lane in self._lanes:
@@ -205,10 +239,15 @@ class Run:
         keys = self._changes.keys(lane.shop.name)
         if not keys:
             return Plan()
-        levels = lane.lane.levels(keys)
+        unseen = [key for key in keys if key not in lane.seen]
+        levels = {**lane.seen, **(lane.lane.levels(unseen) if unseen else {})}
+        now = self._environment.clock.now()
+        oldest = now - timedelta(seconds=self._own.resend_within_seconds)
         planner = Planner(
             lambda key, event: journal.event(account, key, event),
             lambda key, letter: journal.newer_than_letter(account, key, letter),
+            lambda key: journal.in_doubt(account, key, oldest),
+            run=f"{now.isoformat()} {self._environment.random.getrandbits(64):x}",
         )
         items = self._changes.items(lane.shop.name)
         watched = {letter.key for letter in self._changes.letters if letter.key is not None}
@@ -234,6 +273,7 @@ class Run:
 
     def _intend(self, progress: Progress) -> None:
         for lane in self._lanes:
+            self._journal.keep_origins(lane.shop.account, lane.origins)
             keys = {planned.change.key for planned in lane.plan.changes}
             ghosts = self._journal.under_way(lane.shop.account, keys)
             lane.applier = Applier(lane.lane, ghosts=ghosts, advance=progress.advance)
@@ -289,7 +329,9 @@ class Run:
         for lane in self._lanes:
             self._overtake(lane)
         for shop in self._shops:
-            streams = {write.stream for write in shop.writes if write.effect == "set"}
+            streams = {write.stream for write in shop.writes if write.is_setting}
+            if self._levels is not None and self._levels.provider == shop.name:
+                streams.add(self._levels.write.stream)
             self._journal.keep_letters(
                 shop.account,
                 [
@@ -310,7 +352,8 @@ class Run:
         watched |= {letter.key for letter in self.letters if letter.key is not None}
         written = [] if lane.applier is None else lane.applier.outcome.written
         for planned in written:
-            if planned.write.effect == "set" and planned.change.key in watched:
+            is_setting = planned.wanted[-1].write.is_setting
+            if is_setting and planned.change.key in watched:
                 decide(decided, planned.change.key, planned.wanted)
         self._journal.supersede(lane.shop.account, decided)
 

@@ -27,14 +27,17 @@ def show(changes: Sequence[Planned], title: str) -> None:
 
     console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100)
     table = Table(title=title, title_justify="left")
-    for heading in ("stream", "item", "field"):
+    rows = [(planned, *cells) for planned in changes for cells in planned.cells()]
+    from_elsewhere = any(planned.is_level for planned in changes)
+    for heading in ("stream", "item", "field", *(["level of"] if from_elsewhere else [])):
         table.add_column(heading, overflow="fold")
     for heading in ("before", "after", "change"):
         table.add_column(heading, justify="right")
-    rows = [(planned, *cells) for planned in changes for cells in planned.cells()]
-    for row in rows[:ROWS_SHOWN]:
+    for planned, *cells in rows[:ROWS_SHOWN]:
         # As Text: keys come from outside, and brackets or colons in them are no markup.
-        table.add_row(*(Text(cell) for cell in _cells(*row)))
+        named = [_origin(planned)] if from_elsewhere else []
+        stream, key, name, *rest = _cells(planned, *cells)
+        table.add_row(*(Text(cell) for cell in (stream, key, name, *named, *rest)))
     console.print(table)
     if len(rows) > ROWS_SHOWN:
         console.print(f"... and {len(rows) - ROWS_SHOWN} more; plan_path has them all")
@@ -49,6 +52,15 @@ def _cells(planned: Planned, name: str, before: Any, after: Any) -> tuple[str, .
         printable(shown(after)),
         f"{after - before:+}" if _is_number(before) and _is_number(after) else "",
     )
+
+
+def _origin(planned: Planned) -> str:
+    """The level from elsewhere that asks for it: its SKU, and how many are available there."""
+    if not planned.is_level:
+        return ""
+    record = planned.wanted[-1].record
+    name = record.get("sku") or record.get("provider_item_id")
+    return printable(f"{name}: {shown(record.get('available'))} available")
 
 
 def _is_number(value: Any) -> bool:

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from inventory_providers import registry, settings
 from inventory_providers.errors import ConfigError
+from inventory_providers.settings import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 JOURNAL = "target-inventory.sqlite"
+# So many digits of a number with a fraction survive JSON, whoever reads it.
+MOST_DIGITS = 15
 
-# Known to the contract, not yet built. A safety setting that is silently ignored would be a lie.
-NOT_YET = ("levels_to", "sku_map_path", "rules")
+
+def _check_path(path: str) -> str:
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise PydanticCustomError("path", "is no path")
+    return path
+
+
+FilePath = Annotated[str, AfterValidator(_check_path)]
+
+
+def takers() -> list[str]:
+    """The providers that `inventory_levels` can go to."""
+    return [room.name for room in registry.providers() if room.publishing is not None]
 
 
 class Guards(BaseModel):
@@ -56,6 +86,92 @@ class Guards(BaseModel):
     )
 
 
+class Rules(BaseModel):
+    """Publishing rules for inventory_levels, applied before the guards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    buffer: int = Field(
+        default=0, ge=0, description="So many units are held back, after percent was applied."
+    )
+    floor: int = Field(
+        default=0,
+        ge=0,
+        description="Never fewer units than this are published, even where none are available.",
+    )
+    cap: int | None = Field(
+        default=None, ge=0, description="Never more units than this are published."
+    )
+    percent: float = Field(
+        default=100,
+        ge=0,
+        le=100,
+        description="The share of the available units to publish, rounded down to whole units.",
+    )
+
+    @field_validator("cap")
+    @classmethod
+    def _above_the_floor(cls, cap: int | None, info: ValidationInfo) -> int | None:
+        if cap is not None and cap < info.data.get("floor", 0):
+            raise PydanticCustomError("cap", "must not be below rules.floor")
+        return cap
+
+    @field_validator("percent")
+    @classmethod
+    def _as_it_was_written(cls, percent: float) -> float:
+        if len(Decimal(str(percent)).as_tuple().digits) > MOST_DIGITS:
+            raise PydanticCustomError(
+                "digits", "must have at most {most} digits", {"most": MOST_DIGITS}
+            )
+        return percent
+
+    @cached_property
+    def share(self) -> Fraction:
+        """`percent` of the whole, exactly as it was written: 33.3 percent are 333/1000."""
+        return Fraction(str(self.percent)) / 100
+
+    def describe(self) -> str:
+        """What differs from the usual, such as `90 percent, buffer 2, cap 100`, or nothing."""
+        usual = type(self)()
+        parts = (
+            (f"{self.percent:.{MOST_DIGITS}g} percent", self.percent != usual.percent),
+            (f"buffer {self.buffer}", self.buffer != usual.buffer),
+            (f"floor {self.floor}", self.floor != usual.floor),
+            (f"cap {self.cap}", self.cap != usual.cap),
+        )
+        return ", ".join(words for words, differs in parts if differs)
+
+
+class LevelsFrom(BaseModel):
+    """Which records of inventory_levels count; the others are left alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    provider: Text | None = Field(
+        default=None,
+        description="Only levels of this provider count; the others are left alone.",
+    )
+    account: Text | None = Field(
+        default=None, description="Only levels of this account count; the others are left alone."
+    )
+    location_id: Text | None = Field(
+        default=None,
+        description=(
+            "Only levels of this place count; the others are left alone. Without it, all places; "
+            "where one is the sum of a provider's others, only that."
+        ),
+    )
+
+
+# An object is one variable of the environment that holds JSON.
+OBJECTS: dict[str, type[BaseModel]] = {
+    "guards": Guards,
+    "rules": Rules,
+    "levels_from": LevelsFrom,
+}
+FOR_LEVELS = ("sku_map_path", "rules", "levels_from")
+
+
 class TargetSettings(BaseModel):
     """What the target is told besides where to write."""
 
@@ -65,29 +181,29 @@ class TargetSettings(BaseModel):
         default="apply",
         description="`plan` reads live levels, shows what would change and writes nothing.",
     )
-    plan_path: str | None = Field(
+    plan_path: FilePath | None = Field(
         default=None,
         description="JSON lines, one per intended change: stream, key, field, before, after.",
     )
-    undo_path: str | None = Field(
+    undo_path: FilePath | None = Field(
         default=None,
         description=(
             "After an apply: a plan that restores the levels before it, in the form of the plan "
             "and usable with --input; items that have moved since are then rejected."
         ),
     )
-    report_path: str | None = Field(
+    report_path: FilePath | None = Field(
         default=None,
         description="JSON: counts per outcome, guard hits, requests, duration.",
     )
-    journal_path: str | None = Field(
+    journal_path: FilePath | None = Field(
         default=None,
         description=(
             "SQLite file: every intended write before it is sent, and what became of it. One per "
             "pipeline. Default: target-inventory.sqlite where the target runs."
         ),
     )
-    dead_letter_path: str | None = Field(
+    dead_letter_path: FilePath | None = Field(
         default=None,
         description=(
             "Rejected records as Singer messages, with the reason; can be fed back with --input. "
@@ -120,6 +236,33 @@ class TargetSettings(BaseModel):
         default=Guards(), description="Limits judged over the whole change set before any write."
     )
 
+    levels_to: str | None = Field(
+        default=None, description="The provider that inventory_levels records go to."
+    )
+    levels_from: LevelsFrom = Field(
+        default=LevelsFrom(),
+        description="Which records of inventory_levels count; the others are left alone.",
+    )
+    sku_map_path: Annotated[FilePath, Field(min_length=1)] | None = Field(
+        default=None,
+        description=(
+            "CSV with the columns source_sku and target_sku: what the items of inventory_levels "
+            "are called where they go. A SKU that is not in it is rejected."
+        ),
+    )
+    rules: Rules = Field(
+        default=Rules(),
+        description="Publishing rules for inventory_levels, applied before the guards.",
+    )
+
+    @field_validator("levels_to")
+    @classmethod
+    def _takes_levels(cls, name: str | None) -> str | None:
+        if name is not None and name not in takers():
+            names = " or ".join(takers())
+            raise PydanticCustomError("levels_to", "must be {names}", {"names": names})
+        return name
+
     @property
     def journal(self) -> Path:
         """Where the journal is."""
@@ -133,19 +276,14 @@ class TargetSettings(BaseModel):
         return self.journal.with_name(f"{self.journal.stem}.dead-letters.jsonl")
 
 
-def not_yet_in_environment() -> dict[str, Any]:
-    """Settings in the environment that would not even be looked at, to be refused by name."""
-    prefix = "TARGET_INVENTORY_"
-    found = {
+def parts_in_environment() -> dict[str, Any]:
+    """Parts of objects in variables of their own, which nobody reads, to be refused by name."""
+    return {
         name: True
-        for name in NOT_YET
-        if any(variable.startswith(prefix + name.upper()) for variable in os.environ)
+        for whole, model in OBJECTS.items()
+        for name in model.model_fields
+        if f"TARGET_INVENTORY_{whole}_{name}".upper() in os.environ
     }
-    # An object is one variable that holds JSON; a part of it in a variable of its own is ignored.
-    inside = (
-        name for name in Guards.model_fields if f"{prefix}GUARDS_{name.upper()}" in os.environ
-    )
-    return found | dict.fromkeys(inside, True)
 
 
 def load(raw: Mapping[str, Any]) -> TargetSettings:
@@ -154,25 +292,38 @@ def load(raw: Mapping[str, Any]) -> TargetSettings:
     Raises:
         ConfigError: by name, never with a value.
     """
-    problems = [
-        f"{name} is not available in this version, remove it"
-        for name in NOT_YET
-        if raw.get(name) is not None
-    ]
-    problems += [
-        f'{name} must stand in guards: {{"guards": {{"{name}": ...}}}}'
-        for name in Guards.model_fields
-        if raw.get(name) is not None
-    ]
+    problems = [*_misplaced(raw), *_useless(raw)]
     try:
         chosen = TargetSettings.model_validate(dict(raw))
     except ValidationError as error:
-        known = [*TargetSettings.model_fields, *Guards.model_fields]
+        models: list[type[BaseModel]] = [TargetSettings, *OBJECTS.values()]
+        known = [name for model in models for name in model.model_fields]
         problems += settings.explain(error, "", known)
+    else:
+        problems += _not_configured(chosen, raw)
     if problems:
         raise ConfigError("; ".join(problems), place="configuration")
     _must_differ(chosen)
     return chosen
+
+
+def _misplaced(raw: Mapping[str, Any]) -> Iterable[str]:
+    for whole, model in OBJECTS.items():
+        for name in model.model_fields:
+            if raw.get(name) is not None:
+                yield f'{name} must stand in {whole}: {{"{whole}": {{"{name}": ...}}}}'
+
+
+def _useless(raw: Mapping[str, Any]) -> Iterable[str]:
+    """A safety setting that is silently without effect would be a lie."""
+    for name in FOR_LEVELS:
+        if raw.get(name) is not None and raw.get("levels_to") is None:
+            yield f"{name} is for inventory_levels: set levels_to"
+
+
+def _not_configured(chosen: TargetSettings, raw: Mapping[str, Any]) -> Iterable[str]:
+    if chosen.levels_to is not None and raw.get(chosen.levels_to) is None:
+        yield f"levels_to is {chosen.levels_to}, which is not configured; add its object"
 
 
 def _must_differ(chosen: TargetSettings) -> None:
@@ -183,6 +334,7 @@ def _must_differ(chosen: TargetSettings) -> None:
         "plan_path": chosen.plan_path,
         "undo_path": chosen.undo_path,
         "report_path": chosen.report_path,
+        "sku_map_path": chosen.sku_map_path,
     }
     seen: dict[Path, str] = {}
     for name, path in paths.items():
@@ -198,7 +350,8 @@ def config_schema() -> dict[str, Any]:
     for room in registry.providers():
         properties[room.name] = settings.json_schema(room.settings)
     properties |= settings.json_schema(TargetSettings)["properties"]
-    properties["guards"] = settings.json_schema(Guards)
+    properties |= {whole: settings.json_schema(model) for whole, model in OBJECTS.items()}
+    properties["levels_to"]["enum"] = takers()
     properties["user_agent"] = {
         "type": "string",
         "title": "User agent",

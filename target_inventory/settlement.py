@@ -8,7 +8,7 @@ item since, nobody can tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from inventory_providers.errors import Denied, Malformed, Rejected, Unavailable,
 from target_inventory.apply import BROKEN, Doubt, is_absent
 from target_inventory.changeset import Wanted, line_of
 from target_inventory.dead_letters import Letter
-from target_inventory.plan import Planned
+from target_inventory.plan import RAISED, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -230,8 +230,8 @@ class Settlement:
 
     def _finish(self, entry: Entry) -> None:
         self._journal.end([entry.id], "done", "found done by the next run")
-        wanted = self._wanted(entry)
-        self.settled.finished.append(Planned(wanted.write, entry.change, [wanted]))
+        write = self._writes[entry.stream]
+        self.settled.finished.append(Planned(write, entry.change, [self._wanted(entry)]))
 
     def _doubt(self, entry: Entry, cause: str) -> None:
         self._journal.end([entry.id], "unknown", cause)
@@ -247,17 +247,17 @@ class Settlement:
         self.settled.letters.append(letter)
 
     def _wanted(self, entry: Entry) -> Wanted:
-        """What it asks for."""
-        change = entry.change
+        """What it asks for; of an addition that was to reach a level, that level."""
+        change, write = entry.change, self._writes[entry.stream]
         wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
-        return Wanted(-entry.id, self._writes[entry.stream], wish, line_of(self._record(entry)))
+        level = write.items.level
+        if (change.event or "").startswith(RAISED) and change.after is not None:
+            write = replace(write, effect="raise", through=write)
+            wish = Wish(change.key, {level: change.after[level]}, extra=change.extra)
+        return Wanted(-entry.id, write, wish, line_of(self._record(entry)))
 
     def _record(self, entry: Entry) -> Record:
-        """A record that asks for the same."""
-        change = entry.change
-        key = self._writes[entry.stream].items.named(change.key)
-        event = {} if change.event is None else {"idempotency_key": change.event}
-        return {**key, **change.asked, **change.extra, **event}
+        return self._writes[entry.stream].record(entry.change)
 
 
 def _later(error: Unavailable | Uncertain) -> Unavailable | Uncertain:

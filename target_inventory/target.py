@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -12,6 +13,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 
 from inventory_providers import config, registry
+from inventory_providers import levels as providers_levels
 from inventory_providers.command import SIGNALS, say, standard_output
 from inventory_providers.environment import DISTRIBUTION, Environment
 from inventory_providers.errors import (
@@ -23,7 +25,8 @@ from inventory_providers.errors import (
 )
 from inventory_providers.jsonio import NotJson, dumps
 from inventory_providers.settings import Lazily, without_nulls
-from target_inventory import dead_letters, files, plan, screen, settings
+from inventory_providers.values import one_line
+from target_inventory import dead_letters, files, levels, plan, screen, settings
 from target_inventory.apply import EXAMPLES
 from target_inventory.changeset import ChangeSet
 from target_inventory.journal import Journal
@@ -39,9 +42,11 @@ if TYPE_CHECKING:
 
     from inventory_providers.contract import Fields, Provider, Record, Wish, Write
     from inventory_providers.settings import ProviderSettings
+    from target_inventory.levels import Levels
     from target_inventory.plan import Plan
 
 LOG = logging.getLogger("target-inventory")
+LEVELS = providers_levels.STREAM
 
 
 class TargetInventory(Target):
@@ -65,6 +70,8 @@ class TargetInventory(Target):
         self.environment = environment or Environment()
         self._input_path = input_path
         self._targets: dict[str, tuple[str, Write]] = {}
+        self._levels: Levels | None = None
+        self._has_levels = False
         self._keys: dict[str, list[str]] = {}
         self._warned: set[str] = set()
         self._mapped = False
@@ -90,7 +97,7 @@ class TargetInventory(Target):
         builtin: dict[str, Any] = {"properties": {}}
         self.append_builtin_config(builtin)
         raw = dict(self._config)
-        known = {*builtin["properties"], *settings.TargetSettings.model_fields, *settings.NOT_YET}
+        known = {*builtin["properties"], *settings.TargetSettings.model_fields}
         self.shared = config.load(raw, known={*known, "start_date", "user_agent"})
         self.own = settings.load(raw)
         if self.shared.user_agent is not None:
@@ -131,7 +138,9 @@ class TargetInventory(Target):
         if stream in self._targets:
             return
         known = registry.writes()
-        if stream in known:
+        if stream == LEVELS:
+            self._expect_levels()
+        elif stream in known:
             room, write = known[stream]
             if room.name not in self.shared.providers:
                 raise ConfigError(
@@ -142,13 +151,20 @@ class TargetInventory(Target):
             self._targets[stream] = (room.name, _admitting(write, provider))
         elif self.own.unknown_streams == "fail":
             raise ConfigError(
-                f"{stream} cannot be written; these can: {', '.join(sorted(known))}. Deselect it "
+                f"{stream} cannot be written; these can: {', '.join(_writable())}. Deselect it "
                 "in the tap, or set unknown_streams to ignore",
                 place="input",
             )
         elif stream not in self._warned:
             self._warned.add(stream)
             LOG.warning("%s is not a stream that can be written: its records are skipped", stream)
+
+    def _expect_levels(self) -> None:
+        """Levels from elsewhere begin; where they go nowhere, others may."""
+        self._has_levels = True
+        if (provider := self.own.levels_to) is not None:
+            self._levels = levels.to(provider, self.shared.providers[provider], self.own)
+            self._targets[LEVELS] = (provider, self._levels.write)
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict.get("stream")
@@ -193,6 +209,10 @@ class TargetInventory(Target):
         expected: Fields | None = None,
         letter: str | None = None,
     ) -> None:
+        if stream == LEVELS and (self._levels is None or not self._levels.counts(record)):
+            self._changes.read += 1
+            self._changes.left_out += 1
+            return
         if stream in self._targets:
             provider, write = self._targets[stream]
             self._changes.add(provider, write, record, expected=expected, letter=letter)
@@ -283,7 +303,9 @@ class TargetInventory(Target):
 
     def _carry_out(self) -> None:
         start, changes = self.environment.clock.monotonic(), self._changes
-        report = Report(mode=self.own.mode, read=changes.read)
+        if self._has_levels:
+            self._mention_left_out()
+        report = Report(mode=self.own.mode, read=changes.read, left_out=changes.left_out)
         run = Run(
             self.own,
             self._shops(),
@@ -292,6 +314,7 @@ class TargetInventory(Target):
             environment=self.environment,
             report=report,
             announce=self._announce,
+            levels=self._levels,
         )
         try:
             run.carry_out()
@@ -303,6 +326,19 @@ class TargetInventory(Target):
             raise
         self._sum_up(run, start)
         self._finish(run)
+
+    def _mention_left_out(self) -> None:
+        """A tap sends levels beside its other streams; but where they are all that came, it counts.
+
+        Raises:
+            ConfigError: nobody says where they go.
+        """
+        if self._levels is None and not self._targets:
+            raise levels.nowhere()
+        if self._levels is None:
+            LOG.warning("%s are left out: levels_to is not set", LEVELS)
+        elif self._changes.left_out and not self._changes.addresses(self._levels.provider):
+            LOG.warning("%s: none is one of those that levels_from wants", LEVELS)
 
     def _sum_up(self, run: Run, start: float) -> None:
         run.report.count_rejected(run.letters)
@@ -325,6 +361,7 @@ class TargetInventory(Target):
             writes=room.writes,
             permit=lambda write: write.permit(settings),
             admit=lambda key: room.writes[0].items.admit(settings, key),
+            find=None if room.publishing is None else room.publishing.find,
             connect=lambda: room.connect(settings, self.environment),
         )
 
@@ -335,7 +372,12 @@ class TargetInventory(Target):
         planned = "planned change" if self.own.mode == "plan" else "change"
         for shop, made in plans:
             if made.changes:
-                screen.show(made.changes, f"{shop.title}: {many(len(made.changes), planned)}")
+                title = f"{shop.title}: {many(len(made.changes), planned)}"
+                has_levels = any(one.is_level for one in made.changes)
+                rules = self.own.rules.describe() if has_levels else ""
+                screen.show(
+                    made.changes, f"{title}; levels by the rules: {rules}" if rules else title
+                )
 
     def _leave_files(self, run: Run) -> OutputError | None:
         """The report, and the way back; what went wrong with them, if anything did."""
@@ -358,8 +400,12 @@ class TargetInventory(Target):
     def _bury(self, run: Run, *, clean: bool) -> None:
         """Keep the rejected records. `clean` says that nothing else went wrong."""
         letters, path = run.letters, self.own.dead_letters
-        for letter in letters[:EXAMPLES]:
-            LOG.warning("%s: rejected: %s", letter.stream, letter.reason)
+        reasons = Counter((one.stream, one.reason) for one in letters if not one.kind)
+        for (stream, reason), count in reasons.most_common(EXAMPLES):
+            times = "" if count == 1 else f" ({many(count, 'record')})"
+            LOG.warning("%s: rejected: %s%s", stream, reason, times)
+        for kind in ("unmapped", "ambiguous"):
+            self._list(kind, getattr(run.report, kind))
         if self.own.mode == "plan":
             return
         fed_back = dead_letters.is_same_file(path, self._input_path)
@@ -373,6 +419,14 @@ class TargetInventory(Target):
         run.told()
         if letters:
             LOG.warning("rejected and kept in %s: %s", path, many(len(letters), "record"))
+
+    @staticmethod
+    def _list(kind: str, skus: Sequence[str]) -> None:
+        """The SKUs that stand for no item, or for several."""
+        if skus:
+            named = one_line(", ".join(skus[:EXAMPLES]))
+            more = ", ..." if len(skus) > EXAMPLES else ""
+            LOG.warning("%s: %s: %s%s", kind, many(len(skus), "SKU"), named, more)
 
     def _finish(self, run: Run) -> None:
         failure, report = self.message_reader.failure, run.report
@@ -412,6 +466,10 @@ class TargetInventory(Target):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         SIGNALS.arrived(signum, frame)
+
+
+def _writable() -> list[str]:
+    return sorted({*registry.writes(), LEVELS})
 
 
 def _admitting(write: Write, provider: ProviderSettings) -> Write:

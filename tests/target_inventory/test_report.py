@@ -60,6 +60,7 @@ def test_the_file_has_every_count() -> None:
         "settled": 0,
         "unchanged": 0,
         "superseded": 0,
+        "left_out": 0,
         "planned": 0,
         "written": 1,
         "verified": 0,
@@ -69,6 +70,8 @@ def test_the_file_has_every_count() -> None:
         "requests": 0,
         "seconds": 1.235,
         "rejected_by_reason": {},
+        "unmapped": [],
+        "ambiguous": [],
         "guards": [],
     }
 

@@ -1,0 +1,200 @@
+"""Levels from elsewhere: which of them count, whose item each speaks of, and how many units.
+
+A record of `inventory_levels` names an item by its SKU, which the SKU map may translate. Only a
+record that is of this very account may name it by `provider_item_id`: elsewhere that id means
+another item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from inventory_providers import levels, registry, times, values
+from inventory_providers.contract import Address, Wish
+from inventory_providers.errors import ConfigError, Rejected
+from target_inventory import rules
+from target_inventory.sku_map import Ambiguous, SkuMap, Unmapped
+from target_inventory.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from inventory_providers.contract import Index, Key, Provider, Record, Write
+    from inventory_providers.settings import ProviderSettings
+    from target_inventory.settings import TargetSettings
+
+Place = tuple[str | None, ...]
+
+PLACE = ("provider", "account", "location_id")
+# So many items that one SKU stands for are named.
+NAMED = 3
+
+
+class Origin(NamedTuple):
+    """Where a level came from: provider, account and place, and when it was read there.
+
+    A part that the record does not tell is None, and the time is in seconds since 1970.
+    """
+
+    place: Place
+    observed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The way of `inventory_levels` to one provider.
+
+    `write` parses a record to a wish whose key is an address; the index turns it into an item's.
+    """
+
+    provider: str
+    write: Write
+    own: TargetSettings
+
+    def counts(self, record: Record) -> bool:
+        """Whether a record is one of those that `levels_from` wants.
+
+        Where it names no place, that is the sum of all places if the provider has one.
+        """
+        if not self._is_wanted(tuple(record.get(name) for name in PLACE)):
+            return False
+        provider = record.get("provider")
+        if self.own.levels_from.location_id is not None or provider not in registry.PROVIDER_NAMES:
+            return True
+        sums = registry.provider(provider).sums
+        return not sums or record.get("location_id") in sums
+
+    def _is_wanted(self, place: tuple[Any, ...]) -> bool:
+        wanted = (getattr(self.own.levels_from, name) for name in PLACE)
+        return all(value in {None, part} for value, part in zip(wanted, place, strict=True))
+
+    def must_be_one_place(self, places: Collection[Place]) -> None:
+        """Refuse to write now one place's level of an item, now another's.
+
+        Raises:
+            Ambiguous: there are several, in this input or in earlier ones.
+        """
+        told = {place for place in places if any(place) and self._is_wanted(place)}
+        if len(told) > 1:
+            named = "; ".join(sorted(" ".join(filter(None, place)) for place in told))
+            raise Ambiguous(
+                f"ambiguous: levels of this item come from several places ({named}): choose one "
+                "with levels_from"
+            )
+
+
+def to(provider: str, settings: ProviderSettings, own: TargetSettings) -> Levels:
+    """How levels get to a provider that can be written to.
+
+    Raises:
+        ConfigError: the settings do not allow it, or the SKU map cannot be read.
+    """
+    room = registry.provider(provider)
+    assert room.publishing is not None
+    room.publishing.permit(settings)
+    sku_map = None if own.sku_map_path is None else SkuMap.read(own.sku_map_path)
+    parse = partial(_wish, room=room, settings=settings, own=own, sku_map=sku_map)
+    return Levels(provider, replace(write_of(room), parse=parse), own)
+
+
+def write_of(room: Provider) -> Write:
+    """The write that levels are to a provider; it parses nothing."""
+    assert room.publishing is not None
+    return replace(
+        room.publishing.through,
+        stream=levels.STREAM,
+        effect=room.publishing.effect,
+        check=room.publishing.check,
+        permit=room.publishing.permit,
+        through=room.publishing.through,
+    )
+
+
+def _wish(
+    record: Record,
+    *,
+    room: Provider,
+    settings: ProviderSettings,
+    own: TargetSettings,
+    sku_map: SkuMap | None,
+) -> Wish:
+    for name in (*PLACE, "sku", "provider_item_id"):
+        _must_be_text(record, name)
+    is_own = _is_of(record, room.name, settings.known_as)
+    units = rules.units(record.get("available"))
+    published = rules.published(units, own.rules)
+    if is_own and published != units:
+        raise Rejected(
+            "it is this account's own level, to which the rules would be applied again and again"
+        )
+    address = _address(record, room.name, is_own=is_own)
+    if address.kind == "sku" and sku_map is not None:
+        address = Address("sku", sku_map.target(address.text))
+    assert room.publishing is not None
+    return Wish(address, {room.publishing.through.items.level: published})
+
+
+def _must_be_text(record: Record, name: str) -> None:
+    value = record.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Rejected(f"{name} must be text")
+    if value is not None and not values.can_be_encoded(value):
+        raise Rejected(f"{name} has a character that cannot be sent")
+
+
+def _is_of(record: Record, provider: str, account: str) -> bool:
+    return record.get("provider") == provider and record.get("account") in {None, account}
+
+
+def _address(record: Record, provider: str, *, is_own: bool) -> Address:
+    sku, item = record.get("sku") or "", record.get("provider_item_id") or ""
+    # Where an item has no id of its own, the SKU stands in its place.
+    is_id = item and item != sku and (is_own or record.get("provider") is None)
+    if is_id:
+        return Address("id", item)
+    if sku.strip():
+        return Address("sku", sku)
+    if item:
+        raise Unmapped(f"unmapped: no SKU, and its provider_item_id is not one of {provider}")
+    raise Unmapped("unmapped: neither sku nor provider_item_id is given")
+
+
+def origin_of(record: Record) -> Origin:
+    """Where a record says that its level came from."""
+    provider, account, location = (record.get(name) for name in PLACE)
+    return Origin((provider, account, location), _moment(record.get("observed_at")))
+
+
+def _moment(value: Any) -> float | None:
+    try:
+        return times.parse(value).timestamp()
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return None
+
+
+def key_of(address: Address, index: Index, title: str) -> Key:
+    """The one item at an address.
+
+    Raises:
+        Unmapped, Ambiguous: there is none, or there are several.
+    """
+    keys = index.keys.get(address, ())
+    if len(keys) == 1:
+        return keys[0]
+    name = "SKU" if address.kind == "sku" else "provider_item_id"
+    if not keys:
+        raise Unmapped(f"unmapped: {title} has no item with this {name}")
+    named = ", ".join(" ".join(key) for key in keys[:NAMED])
+    more = ", ..." if len(keys) > NAMED else ""
+    raise Ambiguous(f"ambiguous: this {name} stands for {many(len(keys), 'item')} ({named}{more})")
+
+
+def nowhere() -> ConfigError:
+    """What is wrong where levels come and nobody says where they go."""
+    names = " or ".join(room.name for room in registry.providers() if room.publishing)
+    return ConfigError(
+        f"{levels.STREAM} go to the provider that levels_to names: set it to {names}",
+        place="configuration",
+    )
