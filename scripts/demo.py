@@ -1,4 +1,4 @@
-"""Reads stock from five providers, changes a count in a shop through a pipe, and reads again.
+"""Reads stock from five providers, and takes a warehouse's levels into a shop through a pipe.
 
     python3 scripts/demo.py
 
@@ -28,12 +28,13 @@ import bootstrap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHOP = "deconetwork_inventory"
-# The provider's own example row, and two of its sizes.
-COUNTED = {"19617_1378": 24, "19617_1379": 0, "19617_1380": 12}
+LEVELS = "inventory_levels"
+WAREHOUSE, SHOP = "shipstream", "deconetwork"
 SKUS = 500
-# One of the goods that all providers have, and where each of them says how many there are.
+# One of the goods that all providers have.
 SKU = "312034"
+# So many of them leave the warehouse, or come in, while we look.
+MOVED = 5
 
 
 def say(text: str = "") -> None:
@@ -58,11 +59,9 @@ def sandbox(commands: Path) -> Iterator[str]:
         process.wait(10)
 
 
-def read(commands: Path, config: Path, state: Path | None = None) -> list[dict[str, Any]]:
+def read(commands: Path, config: Path) -> list[dict[str, Any]]:
     """What the tap says, message by message."""
     command = [str(commands / "tap-inventory"), "--config", str(config)]
-    if state is not None:
-        command += ["--state", str(state)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=quiet())
     if done.returncode:
         sys.exit(f"tap-inventory ended with {done.returncode}")
@@ -84,104 +83,102 @@ def counts(messages: list[dict[str, Any]]) -> dict[str, int]:
     return dict(Counter(m["stream"] for m in messages if m["type"] == "RECORD"))
 
 
-# Where a provider says how many there are of a SKU: the stream, the SKU's property, the words.
-LEVELS = (
-    ("SoStocked", "sostocked_inventory", "area_skus", "{area_inv_stock} at FBA in {areas}"),
-    ("S2", "s2_inventory_items", "product_id", "{available} available in one warehouse"),
-    (
-        "ShipStream",
-        "shipstream_inventory",
-        "sku",
-        "{qty_available} available in warehouse {warehouse_id}",
-    ),
-    ("DecoNetwork", SHOP, "sku", "{inv_lvl} on hand in the shop"),
-    (
-        "Amazon FBA",
-        "amazon_fba_inventory_summaries",
-        "seller_sku",
-        "{inventory_details[fulfillable_quantity]} fulfillable, seen from {marketplace_id}",
-    ),
-)
-
-
 def everywhere(messages: list[dict[str, Any]]) -> None:
-    """What each provider says of one SKU."""
-    products = {row["id"] for row in records(messages, "s2_products") if row["sku"] == SKU}
-    for provider, stream, name, words in LEVELS:
-        for row in records(messages, stream):
-            if row[name] == SKU or row[name] in products:
-                line(provider, words.format(**row))
+    """What each provider says of one SKU, in one vocabulary."""
+    line("provider", "place", "on hand", "available", "reserved", "incoming")
+    names = ("on_hand", "available", "reserved", "incoming")
+    for row in records(messages, LEVELS):
+        if row["sku"] == SKU:
+            place = row["location_name"] or row["location_id"]
+            line(row["provider"], place[:36], *(row[name] for name in names))
 
 
-def line(provider: str, text: str) -> None:
-    """One provider's word."""
-    say(f"    {provider:<12} {text}")
+def line(provider: str, place: str, *cells: Any) -> None:
+    """One row of the table; a dash where the provider does not say."""
+    told = ("-" if cell is None else str(cell) for cell in cells)
+    say(f"    {provider:<12} {place:<37}" + "".join(f"{cell:>10}" for cell in told))
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """Some rows, with the columns that matter here."""
-    for row in rows:
-        size, color = row["product_size"] or {}, row["product_color"] or {}
-        say(
-            f"    {row['dn_sku_id']:<12} {row['product_name'][:38]:<38} {size.get('name', ''):<9}"
-            f" {color.get('name', ''):<12} on hand {row['inv_lvl']:>4}"
+def move(url: str) -> None:
+    """Something happens in the warehouse."""
+    body = json.dumps({"stream": "shipstream_inventory_detailed", "count": MOVED}).encode()
+    with urllib.request.urlopen(f"{url}/__sandbox/touch", data=body, timeout=10):  # noqa: S310
+        pass
+
+
+class Pipe:
+    """`tap-inventory | target-inventory`: the warehouse's levels into the shop."""
+
+    def __init__(self, commands: Path, folder: Path, config: dict[str, Any]) -> None:
+        self._commands, self._folder = commands, folder
+        source = self._file("warehouse.json", {WAREHOUSE: config[WAREHOUSE]})
+        self._tap = [str(commands / "tap-inventory"), "--config", source]
+        self._settings = {
+            SHOP: config[SHOP],
+            "levels_to": SHOP,
+            "report_path": str(folder / "report.json"),
+            # What is not tracked in the shop, or not known there, is listed and left alone.
+            "max_rejected": 100,
+        }
+        found = subprocess.run([*self._tap, "--discover"], capture_output=True, check=True)
+        streams = json.loads(found.stdout)["streams"]
+        levels = [stream for stream in streams if stream["tap_stream_id"] == LEVELS]
+        self._catalog = self._file("catalog.json", {"streams": levels})
+
+    def _file(self, name: str, content: Any) -> str:
+        path = self._folder / name
+        path.write_text(json.dumps(content))
+        return str(path)
+
+    def run(self, **settings: Any) -> None:
+        """Both processes to their end; shows what the target says, and what it left alone."""
+        config = self._file("target.json", self._settings | settings)
+        target = [str(self._commands / "target-inventory"), "--config", config]
+        tap = subprocess.Popen(
+            [*self._tap, "--catalog", self._catalog], stdout=subprocess.PIPE, env=quiet()
         )
-
-
-def write(commands: Path, config: Path, messages: list[dict[str, Any]]) -> None:
-    """Pipe the tap's own messages, with the new counts in them, into the target."""
-    lines = []
-    for message in messages:
-        if message.get("stream") != SHOP:
-            continue
-        record = message.get("record")
-        if record is not None:
-            if record["dn_sku_id"] not in COUNTED:
-                continue
-            record["inv_lvl"] = COUNTED[record["dn_sku_id"]]
-        lines.append(json.dumps(message))
-    command = [str(commands / "target-inventory"), "--config", str(config)]
-    done = subprocess.run(
-        command,
-        input="\n".join(lines).encode(),
-        stdout=subprocess.DEVNULL,
-        stderr=sys.stdout,
-        check=False,
-        env=quiet(),
-        cwd=config.parent,
-    )
-    if done.returncode:
-        sys.exit(f"target-inventory ended with {done.returncode}")
+        done = subprocess.run(
+            target,
+            stdin=tap.stdout,
+            stdout=subprocess.DEVNULL,
+            stderr=sys.stdout,
+            check=False,
+            env=quiet() | {"LOGLEVEL": "ERROR"},
+            cwd=self._folder,
+        )
+        if tap.wait() or done.returncode:
+            sys.exit(f"tap-inventory ended with {tap.wait()}, target-inventory {done.returncode}")
+        report = json.loads((self._folder / "report.json").read_bytes())
+        for reason, count in report["rejected_by_reason"].items():
+            say(f"    {count:>5}  {reason}")
 
 
 def story(commands: Path, folder: Path, url: str) -> None:
     """The whole way once."""
-    config, state = folder / "config.json", folder / "state.json"
+    config = folder / "config.json"
     with urllib.request.urlopen(f"{url}/__sandbox/config", timeout=10) as answer:  # noqa: S310
         config.write_bytes(answer.read())
 
     say("\n1. tap-inventory reads everything from all five:\n")
     start = time.monotonic()
-    first = read(commands, config)
-    for stream, rows in counts(first).items():
+    messages = read(commands, config)
+    for stream, rows in counts(messages).items():
         say(f"    {rows:>5}  {stream}")
-    say(f"\n   in {time.monotonic() - start:.1f} s. One of the SKUs, {SKU}, in each of them:\n")
-    everywhere(first)
-    state.write_text(json.dumps(first[-1]["value"]))
+    say(f"\n   in {time.monotonic() - start:.1f} s.")
+    say(f"   {LEVELS} has one vocabulary for all of them. SKU {SKU}:\n")
+    everywhere(messages)
 
-    say("\n2. Somebody counted three items in the shop. A pipe takes the counts into the target:\n")
-    write(commands, config, first)
+    pipe = Pipe(commands, folder, json.loads(config.read_bytes()))
+    move(url)
+    say(f"\n2. The ShipStream warehouse moves {MOVED} SKUs. What would change in the shop?")
+    say("   tap-inventory | target-inventory, with levels_to: deconetwork and mode: plan\n")
+    pipe.run(mode="plan")
 
-    say("\n3. tap-inventory again, with the STATE of the first run. Streams that know what changed")
-    say("   give just that, the others everything:\n")
-    second = read(commands, config, state)
-    for stream, rows in counts(second).items():
-        say(f"    {rows:>5}  {stream}")
-    say()
-    show(records(second, SHOP))
+    say("\n3. The same pipe writes it, and reads it back:\n")
+    pipe.run()
 
-    say("\n4. The same counts once more. What stands there already is not written:\n")
-    write(commands, config, first)
+    say("\n4. Once more. What stands there already is not written:\n")
+    pipe.run()
 
 
 def main() -> None:
