@@ -99,7 +99,7 @@ def _bookmarks(state: Any, known: Collection[str]) -> dict[str, Any]:
 def _is_ours(name: str, known: Collection[str]) -> bool:
     """Also where another version of this tap, or another configuration, has written it."""
     rooms = tuple(f"{key}_" for key in registry.PROVIDER_NAMES)
-    return name in known or name.startswith(rooms) or name == "inventory_levels"
+    return name in known or name.startswith(rooms)
 
 
 def _parts(name: str, partitions: list[Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from inventory_providers.environment import DISTRIBUTION, Environment
 from inventory_providers.errors import ConfigError, Denied, InventoryError
 from inventory_providers.settings import without_nulls
 from tap_inventory import state
+from tap_inventory.declared import DeclaredStream
+from tap_inventory.levels import LevelsStream
 from tap_inventory.streams import InventoryStream
 from tap_inventory.writer import LineWriter
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from types import FrameType
+
+    from singer_sdk import Stream
 
     from inventory_providers.contract import Session
 
@@ -56,7 +60,7 @@ def completed(catalog: dict[str, Any]) -> dict[str, Any]:
 
     Both may stand in the metadata; a key that stands nowhere is as declared.
     """
-    known = registry.streams()
+    known = registry.every_stream()
     entries = [dict(entry) for entry in catalog["streams"]]
     for entry in entries:
         parts = entry.get("metadata", [])
@@ -83,7 +87,7 @@ def _with_keys(schema: dict[str, Any], name: str, entry: dict[str, Any]) -> dict
 
 
 class TapInventory(Tap):
-    """Reads stock from inventory providers: one stream per provider endpoint."""
+    """Reads stock from inventory providers: one stream per endpoint, and one across all."""
 
     name = "tap-inventory"
     package_name = DISTRIBUTION
@@ -117,7 +121,7 @@ class TapInventory(Tap):
         Raises:
             ConfigError: a stream is selected that this tap does not have.
         """
-        known = registry.streams()
+        known = registry.every_stream()
         for name, entry in (self.input_catalog or {}).items():
             if name in self.streams or not entry.metadata.resolve_selection()[()]:
                 continue
@@ -157,14 +161,20 @@ class TapInventory(Tap):
             self._sessions[room] = declared.connect(self.settings.providers[room], self.environment)
         return self._sessions[room]
 
-    def discover_streams(self) -> Sequence[InventoryStream]:
-        """The streams of the providers that are configured."""
-        return [
+    def discover_streams(self) -> Sequence[DeclaredStream]:
+        """The streams of the providers that are configured, and the one that is made from them."""
+        streams = [
             InventoryStream(self, room.name, declared)
             for room in registry.providers()
             if room.name in self.settings.providers
             for declared in room.streams
         ]
+        sources = [stream for stream in streams if stream.declared.levels is not None]
+        return [*streams, LevelsStream(self, sources)] if sources else streams
+
+    def load_streams(self) -> list[Stream]:  # type: ignore[misc]  # final; there is no hook
+        """By name; what is made from others comes after them, for they bring it along."""
+        return sorted(super().load_streams(), key=lambda one: isinstance(one, LevelsStream))
 
     def setup_mapper(self) -> None:
         """Apply `stream_maps` and flattening.
@@ -188,17 +198,22 @@ class TapInventory(Tap):
             getattr(room, "lookback_seconds", 0) for room in self.settings.providers.values()
         ]
         ahead = timedelta(seconds=max(lookbacks, default=0))
-        parts = {name: stream.partitions or [] for name, stream in self.streams.items()}
-        state.check(raw, registry.streams(), self.environment.clock.now(), parts, ahead)
+        known = registry.every_stream()
+        parts = {
+            name: stream.contexts
+            for name, stream in self.streams.items()
+            if isinstance(stream, DeclaredStream)
+        }
+        state.check(raw, known, self.environment.clock.now(), parts, ahead)
         super().load_state(raw)
 
-    def note_failure(self, room: str, stream: str, error: InventoryError) -> None:
-        """A stream failed; the others go on, and the run ends with this error."""
-        if error.place == stream:
+    def note_failure(self, room: str, streams: Sequence[str], error: InventoryError) -> None:
+        """A read failed, for all of these streams; others go on, and the run ends with this."""
+        if error.place == streams[0]:
             LOG.error("%s", error)
         else:
-            LOG.error("%s: %s", stream, error)
-        self._failures.append((stream, error))
+            LOG.error("%s: %s", streams[0], error)
+        self._failures += [(stream, error) for stream in streams]
         if isinstance(error, Denied) and not error.partly:
             self._denied.setdefault(room, error)
 

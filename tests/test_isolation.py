@@ -54,7 +54,7 @@ class House:
         """Every stream that knows changes is asked for them."""
         catalog: dict[str, Any] = TapInventory(config=self.config).catalog_dict
         for entry in catalog["streams"]:
-            if registry.streams()[entry["tap_stream_id"]].replication_key:
+            if registry.every_stream()[entry["tap_stream_id"]].replication_key:
                 entry["replication_method"] = "INCREMENTAL"
         return catalog
 
@@ -144,7 +144,8 @@ def test_every_row_of_every_provider_comes_once_and_then_only_changes(
         subject.assert_all_rows(first)
         subject.assert_no_duplicates(first)
         subject.assert_earned(first)
-    assert {m["stream"] for m in first.messages if "stream" in m} == registry.streams().keys()
+    assert {m["stream"] for m in first.messages if "stream" in m} == registry.every_stream().keys()
+    assert _levels(first) == set(registry.PROVIDER_NAMES)
     changed = house.change()
     files["state"].write_text(json.dumps(first.state))
     done = run_process(["tap_inventory", *options, "--state", files["state"]])
@@ -167,12 +168,18 @@ def test_one_that_fails_leaves_the_others_complete(house: House, name: str, fail
     assert result.code == code
     assert name in result.last_line
     house.subjects[name].assert_earned(result)
+    assert _levels(result) >= set(registry.PROVIDER_NAMES) - {name}
     for other, subject in house.subjects.items():
         if other != name:
             subject.assert_all_rows(result)
             subject.assert_no_duplicates(result)
             subject.assert_earned(result)
             assert _all_bookmarks(subject, result)
+
+
+def _levels(result: Result) -> set[str]:
+    """The providers whose levels came."""
+    return {record["provider"] for record in result.records("inventory_levels")}
 
 
 def _all_bookmarks(subject: Subject, result: Result) -> bool:

@@ -119,4 +119,4 @@ def test_every_schema_belongs_to_a_stream() -> None:
     from inventory_providers import registry
 
     names = {file.stem for file in (ROOT / "schemas").glob("*.json")}
-    assert names == set(registry.streams())
+    assert names == set(registry.every_stream())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from inventory_providers import command, redaction, registry
+from inventory_providers import command, levels, redaction, registry
 from inventory_providers.environment import Environment, Policy
 from inventory_providers.errors import InventoryError
 from inventory_providers.sandbox.room import Clock
@@ -56,8 +56,9 @@ CONFIG_ADVICE = re.compile(
 class Harness:
     """A provider's sandbox, and the tap pointed at it; with `stream`, one of its streams only.
 
-    `asks` says that the catalog asks for INCREMENTAL wherever a stream knows changes; without it
-    every stream is read as the room declares.
+    With all its streams `inventory_levels` is read as well. `asks` says that the catalog asks for
+    INCREMENTAL wherever a stream knows changes; without it every stream is read as the room
+    declares.
     """
 
     def __init__(
@@ -329,9 +330,8 @@ class Harness:
 
     def catalog(self) -> dict[str, Any] | None:
         """What selects the streams and asks for their changes; None where that goes without."""
-        every = registry.provider(self.provider).streams
         asked = self.asks and any(s.replication_key and not s.incremental for s in self.streams)
-        if len(self.streams) == len(every) and not asked:
+        if self.subject.is_whole and not asked:
             return None
         catalog: dict[str, Any] = TapInventory(config=self.config).catalog_dict
         for entry in catalog["streams"]:
@@ -341,7 +341,8 @@ class Harness:
     def _select(self, entry: dict[str, Any]) -> None:
         found = [s for s in self.streams if s.name == entry["tap_stream_id"]]
         (top,) = (part["metadata"] for part in entry["metadata"] if not part["breadcrumb"])
-        top["selected"] = bool(found)
+        is_levels = entry["tap_stream_id"] == levels.STREAM
+        top["selected"] = self.subject.is_whole if is_levels else bool(found)
         if self.asks and found and found[0].replication_key:
             top["replication-method"] = "INCREMENTAL"
 

@@ -8,11 +8,11 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from inventory_providers import config, times
+from inventory_providers import config, levels, registry, times
 from tests.conformance.paths import at, same
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from inventory_providers.contract import Stream
     from inventory_providers.sandbox.room import Key, Row, SandboxRoom
@@ -71,6 +71,11 @@ class Subject:
         """How many times the tap begins to read something."""
         return sum(len(self.parts(stream)) for stream in self.streams)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all streams of the provider; `inventory_levels` is then read, too."""
+        return len(self.streams) == len(registry.provider(self.provider).streams)
+
     # ---- states ----
 
     def state_since(self, moment: str | None = None) -> dict[str, Any]:
@@ -78,13 +83,18 @@ class Subject:
 
         Without a moment it is long ago, so that everything has changed since.
         """
-        return {
-            "bookmarks": {
-                stream.name: self._bookmark(stream, moment or self.beginning(stream))
-                for stream in self.streams
-                if stream.replication_key
-            }
-        }
+        known = [stream for stream in self.streams if stream.replication_key]
+        marks = {one.name: self._bookmark(one, moment or self.beginning(one)) for one in known}
+        sources = [one for one in known if one.levels is not None]
+        if self.is_whole and sources:
+            parts = [part for one in sources for part in self._of_levels(marks[one.name])]
+            marks[levels.STREAM] = {"partitions": parts}
+        return {"bookmarks": marks}
+
+    def _of_levels(self, mark: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What the state says of the levels where they are as far as their source."""
+        for part in mark.get("partitions", [mark]):
+            yield part | {"context": {"provider": self.provider, **part.get("context", {})}}
 
     def _bookmark(self, stream: Stream, value: str) -> dict[str, Any]:
         read_at = times.rfc3339(datetime.now(UTC).replace(microsecond=0))

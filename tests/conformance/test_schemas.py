@@ -13,7 +13,7 @@ from inventory_providers import registry, schema_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STREAMS = registry.streams()
+STREAMS = registry.every_stream()
 FORBIDDEN = {
     "$ref",
     "$defs",

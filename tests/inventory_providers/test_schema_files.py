@@ -14,7 +14,7 @@ from inventory_providers import registry, schema_files
 from inventory_providers.contract import Stream
 from inventory_providers.records import JsonText
 
-STREAMS = registry.streams()
+STREAMS = registry.every_stream()
 
 
 class _Part(BaseModel):

@@ -104,7 +104,7 @@ class House:
         self._published = schema_files.published
         self.monkeypatch.setattr(registry, "provider", lambda name: self.rooms[name])
         self.monkeypatch.setattr(schema_files, "published", self._schema)
-        self.declare(*self._real.streams)
+        self.declare(*(replace(one, levels=None) for one in self._real.streams))
 
     def declare(self, *streams: Stream, room: str = ROOM) -> None:
         """Let a room have these streams and no others."""
@@ -115,7 +115,7 @@ class House:
         self.monkeypatch.setattr(registry, "PROVIDER_NAMES", tuple(self.rooms))
 
     def _schema(self, name: str) -> dict[str, Any]:
-        stream = registry.streams()[name]
+        stream = registry.every_stream()[name]
         return self._published(name) if name == STREAM else schema_files.generate(stream)
 
     def _read(self, name: str, session: Session, request: ReadRequest) -> Iterator[Page]:

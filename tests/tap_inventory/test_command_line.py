@@ -114,8 +114,8 @@ def config_file(tmp_path: Path, document: Any) -> str:
 def test_discover(tap: Callable[..., Any], tmp_path: Path) -> None:
     finished = tap("--config", config_file(tmp_path, CONFIG), "--discover")
     wants(finished, 0)
-    (entry,) = json.loads(finished.out)["streams"]
-    assert entry["tap_stream_id"] == STREAM
+    entries = json.loads(finished.out)["streams"]
+    assert [entry["tap_stream_id"] for entry in entries] == [STREAM, "inventory_levels"]
     assert "hunter22" not in finished.out.decode() + finished.err
 
 
@@ -151,8 +151,9 @@ def test_a_wrong_command_line(tap: Callable[..., Any], arguments: list[str]) -> 
 def test_schemas_without_a_request(tap: Callable[..., Any], tmp_path: Path) -> None:
     finished = tap("--config", config_file(tmp_path, CONFIG), "--test=schema")
     wants(finished, 0)
-    (message,) = [json.loads(line) for line in finished.out.splitlines()]
-    assert message["type"] == "SCHEMA"
+    messages = [json.loads(line) for line in finished.out.splitlines()]
+    told = [(message["type"], message["stream"]) for message in messages]
+    assert told == [("SCHEMA", STREAM), ("SCHEMA", "inventory_levels")]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tap_inventory.state import OVERLAP_MOST, Bookmark, is_due
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STREAM = "deconetwork_inventory"
-KNOWN = registry.streams()
+KNOWN = registry.every_stream()
 KEY = "inv_last_modified"
 HOUR = timedelta(hours=1)
 
