@@ -134,20 +134,20 @@ class Pipe:
         """Both processes to their end; shows what the target says, and what it left alone."""
         config = self._file("target.json", self._settings | settings)
         target = [str(self._commands / "target-inventory"), "--config", config]
-        tap = subprocess.Popen(
-            [*self._tap, "--catalog", self._catalog], stdout=subprocess.PIPE, env=quiet()
-        )
-        done = subprocess.run(
-            target,
-            stdin=tap.stdout,
-            stdout=subprocess.DEVNULL,
-            stderr=sys.stdout,
-            check=False,
-            env=quiet() | {"LOGLEVEL": "ERROR"},
-            cwd=self._folder,
-        )
-        if tap.wait() or done.returncode:
-            sys.exit(f"tap-inventory ended with {tap.wait()}, target-inventory {done.returncode}")
+        read = [*self._tap, "--catalog", self._catalog]
+        with subprocess.Popen(read, stdout=subprocess.PIPE, env=quiet()) as tap:
+            done = subprocess.run(
+                target,
+                stdin=tap.stdout,
+                stdout=subprocess.DEVNULL,
+                stderr=sys.stdout,
+                check=False,
+                env=quiet() | {"LOGLEVEL": "ERROR"},
+                cwd=self._folder,
+            )
+        if tap.returncode or done.returncode:
+            ends = f"tap-inventory ended with {tap.returncode}, target-inventory {done.returncode}"
+            sys.exit(ends)
         report = json.loads((self._folder / "report.json").read_bytes())
         for reason, count in report["rejected_by_reason"].items():
             say(f"    {count:>5}  {reason}")

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inventory_providers import registry, schema_files
+from inventory_providers import levels, registry, schema_files
 from tap_inventory import tap
 from target_inventory import settings as target_settings
 
@@ -29,7 +29,7 @@ def schema_texts() -> dict[Path, str]:
     return {
         ROOT / "schemas" / f"{name}.json": json.dumps(schema_files.generate(stream), indent=2)
         + "\n"
-        for name, stream in registry.streams().items()
+        for name, stream in registry.every_stream().items()
     }
 
 
@@ -49,7 +49,24 @@ def provider_table() -> str:
                 f"{write.effect}: {write.endpoint}" if write else "none",
             )
             lines.append("| " + " | ".join(cells) + " |")
+    lines.append("| " + " | ".join(levels_row()) + " |")
     return "\n".join(lines)
+
+
+def levels_row() -> tuple[str, ...]:
+    """The stream across all providers."""
+    stream = registry.levels()
+    sources = (levels.source(room) for room in registry.providers())
+    takers = ", ".join(room.title for room in registry.providers() if room.publishing)
+    return (
+        "all",
+        f"`{stream.name}`",
+        "no request of its own: made from "
+        + ", ".join(f"`{source.name}`" for source in sources if source is not None),
+        ", ".join(f"`{key}`" for key in stream.primary_key),
+        "as its sources",
+        f"set, where `levels_to` says: {takers}",
+    )
 
 
 def replication(stream: Stream) -> str:

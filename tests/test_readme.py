@@ -89,7 +89,10 @@ def test_the_commands_of_the_use_section_work(
         if into:
             (tmp_path / into).write_bytes(done.out)
     assert shop.room("deconetwork").rows("deconetwork_inventory")["19617_1378",]["inv_lvl"] == 24
-    assert (tmp_path / "stock.jsonl").read_bytes().count(b'"RECORD"') == 500
+    stock = (tmp_path / "stock.jsonl").read_bytes()
+    for stream in ("deconetwork_inventory", "inventory_levels"):
+        head = f'{{"type":"RECORD","stream":"{stream}"'.encode()
+        assert stock.count(head) == 500
 
 
 def _in(folder: Path, argument: str) -> str:
