@@ -7,16 +7,20 @@ it. What a provider does not say is null, never 0.
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import dumps, encode
 from inventory_providers.times import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inventory_providers.contract import Provider, Stream
 
 STREAM = "inventory_levels"
@@ -84,6 +88,34 @@ class Level(msgspec.Struct, frozen=True):
     incoming: Number | None = None
     backordered: Number | None = None
     updated_at: str | None = None
+
+
+# No quantity has so many digits; what does is told, and not rounded.
+_EXACT = Context(prec=1000, traps=[Inexact])
+
+
+def total(parts: Sequence[Number | None]) -> Number | None:
+    """The sum, exactly; None where one of the parts is not told.
+
+    Raises:
+        Malformed: it cannot be told exactly.
+    """
+    if None in parts:
+        return None
+    plain: Number = sum(parts)  # type: ignore[arg-type]  # there is no None among them
+    if type(plain) is int:
+        return plain
+    try:
+        return reduce(_EXACT.add, parts, Decimal(0))  # type: ignore[arg-type]
+    except Inexact:
+        raise Malformed("quantities have too many digits for a sum") from None
+
+
+def opposite(number: Number | None) -> Number | None:
+    """The same below zero instead of above, digit by digit; None stays None."""
+    if not number:
+        return number
+    return number.copy_negate() if isinstance(number, Decimal) else -number
 
 
 class Encoder:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from decimal import Context, Decimal, Inexact
-from functools import reduce
+from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from inventory_providers import times, values
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import NotJson, dumps, loads
-from inventory_providers.levels import Level
+from inventory_providers.levels import Level, opposite, total
 from inventory_providers.records import Number, camel
 
 if TYPE_CHECKING:
@@ -413,7 +412,6 @@ def _in_row(raw: dict[str, Any], error: Malformed) -> Malformed:
 # ---- levels --------------------------------------------------------------------------------------
 
 _INBOUND = ("inbound_working_quantity", "inbound_shipped_quantity", "inbound_receiving_quantity")
-_EXACT = Context(prec=1000, traps=[Inexact])
 
 
 def to_level(record: Record) -> Level:
@@ -426,15 +424,12 @@ def to_level(record: Record) -> Level:
         Malformed: a sum cannot be told exactly.
     """
     details = record["inventory_details"] or {}
-    inbound = [details.get(name) for name in _INBOUND]
-    total, sku = record["total_quantity"], record["seller_sku"]
+    sku = record["seller_sku"]
     try:
-        incoming = None if None in inbound else reduce(_plus, inbound)
-        on_hand = None if total is None or incoming is None else _minus(total, incoming)
-    except Inexact:
-        raise Malformed(
-            f"row {values.one_line(sku)}: quantities have too many digits for a sum"
-        ) from None
+        incoming = total([details.get(name) for name in _INBOUND])
+        on_hand = total([record["total_quantity"], opposite(incoming)])
+    except Malformed as error:
+        raise Malformed(f"row {values.one_line(sku)}: {error.message}") from None
     return Level(
         record["marketplace_id"],
         sku=sku,
@@ -446,14 +441,6 @@ def to_level(record: Record) -> Level:
         incoming=incoming,
         updated_at=record["last_updated_time"],
     )
-
-
-def _plus(one: Any, other: Any) -> Number:
-    return one + other if type(one) is type(other) is int else _EXACT.add(one, other)
-
-
-def _minus(one: Any, other: Any) -> Number:
-    return one - other if type(one) is type(other) is int else _EXACT.subtract(one, other)
 
 
 # ---- answers -------------------------------------------------------------------------------------

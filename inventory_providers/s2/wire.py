@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from inventory_providers import times, values
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import encode, loads
-from inventory_providers.levels import Level
+from inventory_providers.levels import Level, opposite
 from inventory_providers.once import Reader
 from inventory_providers.records import JsonText, Number, Records, camel, key_of, stamp
 from inventory_providers.values import one_line
@@ -352,7 +351,7 @@ class Levels:
                 told = "%s: reserved is above 0, such as of product %s; in levels it stays as it is"
                 LOG.warning(told, ITEMS, one_line(key))
             return raw
-        return raw.copy_abs() if isinstance(raw, Decimal) else -raw
+        return opposite(raw)
 
     def report(self) -> None:
         """Say of how many items the product is not known."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import date, datetime
-from decimal import Context, Decimal, Inexact
-from functools import reduce
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inventory_providers.errors import Malformed
 from inventory_providers.jsonio import encode
-from inventory_providers.levels import Level
+from inventory_providers.levels import Level, total
 from inventory_providers.once import Reader
 from inventory_providers.records import Number, Records, key_of
 from inventory_providers.times import rfc3339
@@ -240,7 +238,6 @@ def whole(text: str) -> int | None:
 _PARTS = ("qty_allocated", "qty_reserved", "qty_picked")
 _PROMISED = itemgetter(*_PARTS)
 _IN_THE_BUILDING = itemgetter("qty_processed", "qty_putaway", "qty_available", *_PARTS)
-_EXACT = Context(prec=1000, traps=[Inexact])
 
 
 class Levels:
@@ -282,26 +279,18 @@ class Levels:
 
 def _level(sku: str, place: str, row: Record) -> Level:
     on_hand = row["qty_on_hand"]
+    try:
+        reserved = total(_PROMISED(row))
+        on_hand = total(_IN_THE_BUILDING(row)) if on_hand is None else on_hand
+    except Malformed as error:
+        raise Malformed(f"row {one_line(sku)}: {error.message}") from None
     return Level(
         place,
         sku=sku,
         provider_item_id=sku,
-        on_hand=_sum(sku, _IN_THE_BUILDING(row)) if on_hand is None else on_hand,
+        on_hand=on_hand,
         available=row["qty_available"],
-        reserved=_sum(sku, _PROMISED(row)),
+        reserved=reserved,
         incoming=row["qty_expected"],
         backordered=row.get("qty_backordered"),
     )
-
-
-def _sum(sku: str, parts: tuple[Any, ...]) -> Number | None:
-    """The sum, exactly; None where one of them is not told."""
-    if None in parts:
-        return None
-    total = sum(parts)
-    if type(total) is int:
-        return total
-    try:
-        return reduce(_EXACT.add, parts, Decimal(0))
-    except Inexact:
-        raise Malformed(f"row {one_line(sku)}: quantities have too many digits for a sum") from None
