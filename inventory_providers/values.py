@@ -59,6 +59,20 @@ def _number_from_text(digits: str, name: str) -> int | Decimal | None:
     return int(parsed) if parsed == parsed.to_integral_value() else parsed
 
 
+# No shop counts more units; it is what still fits a 32-bit column at a provider.
+MOST_UNITS = 2**31 - 1
+
+
+def units(value: Any) -> int | None:
+    """A whole number that could be a number of units, below zero too; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    exact = Decimal(value)
+    if not exact.is_finite() or abs(exact) > MOST_UNITS or exact != exact.to_integral_value():
+        return None
+    return int(exact)
+
+
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
 

@@ -33,8 +33,6 @@ INVENTORY = f"{ITEMS}/inventory"
 # What the provider tells one addition from the next by; another name would add everything again.
 TOKENS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:singer-inventory:amazon_fba:addInventory")
 
-# The document knows no largest quantity; it is what still fits a 32-bit column.
-LARGEST = 2**31 - 1
 # As it stands in an address, of which servers usually take 8000 characters.
 LONGEST_SKU = 4000
 
@@ -145,10 +143,10 @@ def _event(record: Record) -> str:
 def _quantity(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Rejected("quantity is missing or no number")
-    exact = Decimal(value)
-    if not exact.is_finite() or not 0 < exact <= LARGEST or exact != exact.to_integral_value():
-        raise Rejected(f"quantity must be a whole number above 0, at most {LARGEST}")
-    return int(exact)
+    units = values.units(value)
+    if units is None or units <= 0:
+        raise Rejected(f"quantity must be a whole number above 0, at most {values.MOST_UNITS}")
+    return units
 
 
 # ---- orders --------------------------------------------------------------------------------------

@@ -262,9 +262,6 @@ NUMBERS = ("inv_lvl", "inv_warn", "inv_reorder_to")
 WRITABLE = ("inv_on", *NUMBERS)
 OPERATOR = ("operator_id", "operator_login")
 
-# No shop counts more; it is what still fits a 32-bit column at the provider.
-LARGEST = 2**31 - 1
-
 
 def level_of(raw: dict[str, Any]) -> dict[str, Any]:
     """The live values that a write can change."""
@@ -312,10 +309,10 @@ def _flag(value: Any, name: str) -> bool:
 def _quantity(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Rejected(f"{name} must be a number")
-    exact = Decimal(value)
-    if not exact.is_finite() or abs(exact) > LARGEST or exact != exact.to_integral_value():
-        raise Rejected(f"{name} must be a whole number of at most {LARGEST}")
-    return int(exact)
+    units = values.units(value)
+    if units is None:
+        raise Rejected(f"{name} must be a whole number of at most {values.MOST_UNITS}")
+    return units
 
 
 def check_change(change: Change) -> None:

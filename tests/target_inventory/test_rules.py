@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from inventory_providers.errors import Rejected
 from inventory_providers.jsonio import dumps, loads
+from inventory_providers.values import MOST_UNITS as LARGEST
 from target_inventory import rules
-from target_inventory.rules import LARGEST
 from target_inventory.settings import Rules
 
 EXACT = Context(prec=400)

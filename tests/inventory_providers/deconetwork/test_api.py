@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from inventory_providers import values
 from inventory_providers.contract import Change, ReadRequest
 from inventory_providers.deconetwork import api, wire
 from inventory_providers.deconetwork.settings import DecoNetworkSettings
@@ -177,7 +178,7 @@ def test_whose_stock_it_is_does_not_depend_on_who_signs_in() -> None:
         st.tuples(
             st.booleans(),
             st.dictionaries(
-                st.sampled_from(wire.NUMBERS), st.integers(0, wire.LARGEST), min_size=1
+                st.sampled_from(wire.NUMBERS), st.integers(0, values.MOST_UNITS), min_size=1
             ),
         ),
         min_size=1,
