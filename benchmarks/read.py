@@ -22,6 +22,7 @@ from inventory_providers.sandbox.room import Clock
 from inventory_providers.sandbox.server import SandboxServer, rooms
 
 PLAIN = [sys.executable, str(Path(__file__).with_name("plain_tap.py"))]
+STREAM, LEVELS = "deconetwork_inventory", "inventory_levels"
 OURS = [sys.executable, "-m", "tap_inventory"]
 
 
@@ -34,11 +35,25 @@ class Cost:
     records: int
 
 
-def measure(command: list[str], config: object) -> Cost:
+def catalog(*streams: str) -> object:
+    """These streams and no other."""
+    chosen = [{"breadcrumb": [], "metadata": {"selected": True}}]
+    return {
+        "streams": [
+            {"tap_stream_id": name, "stream": name, "schema": {}, "metadata": chosen}
+            for name in streams
+        ]
+    }
+
+
+def measure(command: list[str], config: object, chosen: object = None) -> Cost:
     """Run a tap once."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.json"
         file.write_text(json.dumps(config))
+        if chosen is not None:
+            (Path(folder) / "catalog.json").write_text(json.dumps(chosen))
+            command = [*command, "--catalog", str(Path(folder) / "catalog.json")]
         out = Path(folder) / "out.jsonl"
         start = time.monotonic()
         with out.open("wb") as stdout:
@@ -62,7 +77,8 @@ def contest(rows: int) -> dict[str, Cost]:
         flat = server.settings("deconetwork")
         return {
             "plain": measure(PLAIN, flat),
-            "ours": measure(OURS, {"deconetwork": flat}),
+            "ours": measure(OURS, {"deconetwork": flat}, catalog(STREAM)),
+            "ours with levels": measure(OURS, {"deconetwork": flat}, catalog(STREAM, LEVELS)),
         }
 
 
@@ -75,12 +91,14 @@ def compare(rows: int, rounds: int) -> dict[str, float]:
     starts, fulls = [contest(1) for _ in range(rounds)], [contest(rows) for _ in range(rounds)]
     for full in fulls:
         assert full["plain"].records == full["ours"].records == rows
-    whole = {name: min(full[name].cpu for full in fulls) for name in ("plain", "ours")}
-    start = {name: min(one[name].cpu for one in starts) for name in ("plain", "ours")}
+        assert full["ours with levels"].records == 2 * rows
+    whole = {name: min(full[name].cpu for full in fulls) for name in fulls[0]}
+    start = {name: min(one[name].cpu for one in starts) for name in fulls[0]}
     per_row = {name: (whole[name] - start[name]) / rows * 1e6 for name in whole}
     return {
         **per_row,
         "per row, ours / plain": per_row["ours"] / per_row["plain"],
+        "per row, ours with levels / plain": per_row["ours with levels"] / per_row["plain"],
         "whole process, ours / plain": whole["ours"] / whole["plain"],
     }
 
@@ -93,9 +111,8 @@ def main() -> None:
     chosen = parser.parse_args()
     found = compare(chosen.rows, chosen.rounds)
     print(f"{chosen.rows} rows, {chosen.rounds} rounds, the best of each")
-    print(f"CPU per row: plain {found['plain']:.0f} us, ours {found['ours']:.0f} us")
-    for name in ("per row, ours / plain", "whole process, ours / plain"):
-        print(f"{name}: {found[name]:.2f}")
+    for name, value in found.items():
+        print(f"{name}: {value:.2f}" if "/" in name else f"CPU per row, {name}: {value:.0f} us")
 
 
 if __name__ == "__main__":
