@@ -349,13 +349,20 @@ class Applier:
             return
         if change.done(live):
             self.outcome.verified += len(all_of_it)
-        elif live is None or is_absent(change, live):
+        elif live is None or is_absent(change, live) or self._may_show(change, all_of_it, live):
             self._lied(all_of_it, live)
         else:
             # A sale between the write and the read-back: the write had its answer.
             self.outcome.moved += len(all_of_it)
             if self.outcome.moved <= EXAMPLES:
                 LOG.warning("%s was changed again after it was written", item(change.key))
+
+    def _may_show(self, change: Change, all_of_it: Sequence[Planned], live: Fields) -> bool:
+        """Whether there is less than before an addition: perhaps a sale, and no addition yet."""
+        level = self._lane.items.level
+        before, now = (change.before or {}).get(level), live[level]
+        only_additions = all(planned.write.effect == "add" for planned in all_of_it)
+        return only_additions and before is not None and now is not None and now < before
 
     def _lied(self, all_of_it: Sequence[Planned], live: Fields | None) -> None:
         if live is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inventory_providers import times
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from inventory_providers.contract import Fields, Index, Key, Record, Write
-    from target_inventory.levels import Levels, Origin, Place
+    from target_inventory.levels import Levels, Origin, Source
+
+
+# The clock of the tap need not be ours.
+CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Wanted(NamedTuple):
@@ -55,6 +60,17 @@ class _Waiting(NamedTuple):
     letter: str | None
 
 
+class History(NamedTuple):
+    """What the journal knows of earlier runs.
+
+    `origins` are the sources of each item's levels with the time of the newest, and `written_since`
+    tells whether an item was written after a moment.
+    """
+
+    origins: Callable[[], Mapping[Key, Mapping[Source, float | None]]]
+    written_since: Callable[[Key, str], bool]
+
+
 class ChangeSet:
     """The wishes of one run, by provider, and the records that cannot be wishes."""
 
@@ -63,6 +79,7 @@ class ChangeSet:
         self.left_out = 0
         self.superseded = 0
         self.letters: list[Letter] = []
+        self._now = now
         self._oldest = None
         if max_age_seconds is not None:
             self._oldest = now - timedelta(seconds=max_age_seconds)
@@ -112,7 +129,7 @@ class ChangeSet:
         self._writes[write.stream] = write
         self._spool.put(str(self.read), _encode(write, wish, record, letter), None)
         if isinstance(wish.key, Address):
-            origin = origin_of(record)
+            origin = origin_of(record, self._now)
             waiting = _Waiting(self.read, self._origins.setdefault(origin, origin), letter)
             self._waiting.setdefault(provider, {}).setdefault(wish.key, []).append(waiting)
         else:
@@ -130,6 +147,8 @@ class ChangeSet:
             raise Rejected("observed_at is missing or not a date-time") from None
         if self._oldest is not None and moment < self._oldest:
             raise Rejected("it was observed longer ago than max_age_seconds")
+        if moment > self._now + CLOCKS_DIFFER:
+            raise Rejected("observed_at is in the future, so nobody knows how old it is")
 
     def first(self, provider: str, wanted: Wanted) -> None:
         """Put in front what an earlier run has left to be done."""
@@ -160,41 +179,46 @@ class ChangeSet:
     def resolve(
         self,
         provider: str,
-        title: str,
         index: Index,
         levels: Levels,
-        known: Callable[[], Mapping[Key, Mapping[Place, float | None]]],
+        history: History,
     ) -> dict[Key, list[Origin]]:
         """Give the levels to the items that they speak of; returns where those of each came from.
 
-        `known` tells where the levels of earlier runs came from, and when they were read there.
         What stands for no item, for several, or comes from several places makes a dead letter.
         """
         found: dict[Key, list[_Waiting]] = defaultdict(list)
         for address, waiting in self._waiting.pop(provider, {}).items():
             try:
-                found[key_of(address, index, title)] += waiting
+                found[key_of(address, index)] += waiting
             except Rejected as error:
                 self._refuse(waiting, error, None)
-        earlier = known() if found else {}
+        earlier = history.origins() if found else {}
         items = self._by_item.setdefault(provider, {})
         for key, waiting in found.items():
             before = earlier.get(key, {})
+            since = partial(history.written_since, key)
+            fresh = [one for one in waiting if not self._is_old(one, before, since)]
             try:
-                levels.must_be_one_place({*before, *(one.origin.place for one in waiting)})
+                levels.must_be_one(before, [one.origin for one in fresh])
             except Rejected as error:
-                self._refuse(waiting, error, key)
+                self._refuse(fresh, error, key)
             else:
-                numbers = [one.number for one in waiting if not self._is_old(one, before)]
-                items[key] = sorted([*items.get(key, ()), *numbers])
+                items[key] = sorted([*items.get(key, ()), *(one.number for one in fresh)])
         return {key: [one.origin for one in waiting] for key, waiting in found.items()}
 
-    def _is_old(self, one: _Waiting, before: Mapping[Place, float | None]) -> bool:
-        """Whether a dead letter tells of an older level than one that came since."""
-        observed = one.origin.observed
-        if one.letter is None or observed is None:
+    def _is_old(
+        self,
+        one: _Waiting,
+        before: Mapping[Source, float | None],
+        written_since: Callable[[str], bool],
+    ) -> bool:
+        """Whether a dead letter tells of a level that something newer has overtaken."""
+        if one.letter is None:
             return False
-        is_old = any(moment is not None and observed < moment for moment in before.values())
+        known, observed = before.get(one.origin.source), one.origin.observed
+        is_old = known is not None and observed is not None and observed < known
+        is_old = is_old or written_since(one.letter.rpartition(" ")[0])
         self.superseded += is_old
         return is_old
 

@@ -346,17 +346,29 @@ class Journal:
         return None if found is None else (found[0], _decode(found[1]).asked)
 
     def in_doubt(self, account: str, key: Key, since: datetime) -> bool:
-        """Whether nobody knows what became of the last addition to an item, made after `since`."""
+        """Whether nobody knows what became of an addition to an item, sent after `since`."""
         with _explained(None):
             found = self._connection.execute(
-                "SELECT status, sent_at FROM writes JOIN requests ON requests.id = request"
-                " WHERE item = ? AND account = ? AND event IS NOT NULL"
-                " ORDER BY writes.id DESC LIMIT 1",
+                "SELECT sent_at FROM writes JOIN requests ON requests.id = request"  # noqa: S608 - the condition is ours
+                " WHERE item = ? AND account = ? AND event IS NOT NULL AND status = 'unknown'"
+                f" AND sent_at IS NOT NULL AND NOT EXISTS ({_DONE_SINCE})",
+                (item_of(key), account),
+            ).fetchall()
+        return any(datetime.fromisoformat(sent) >= since for (sent,) in found)
+
+    def written_since(self, account: str, key: Key, at: str) -> bool:
+        """Whether something was written to an item after a moment, in RFC 3339."""
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError:
+            return False
+        with _explained(None):
+            found = self._connection.execute(
+                "SELECT ended_at FROM writes JOIN requests ON requests.id = request"
+                " WHERE item = ? AND account = ? AND status = 'done' ORDER BY writes.id DESC",
                 (item_of(key), account),
             ).fetchone()
-        if found is None or found[0] != "unknown" or found[1] is None:
-            return False
-        return datetime.fromisoformat(found[1]) >= since
+        return found is not None and datetime.fromisoformat(found[0]) > moment
 
     def under_way(self, account: str, keys: Collection[Key]) -> list[Change]:
         """What was sent for these items, is not known to be done, and so may still arrive.

@@ -8,6 +8,7 @@ another item.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,26 +20,30 @@ from target_inventory.sku_map import Ambiguous, SkuMap, Unmapped
 from target_inventory.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from inventory_providers.contract import Index, Key, Provider, Record, Write
     from inventory_providers.settings import ProviderSettings
     from target_inventory.settings import TargetSettings
 
-Place = tuple[str | None, ...]
+# Provider, account and place, the SKU and the item's id there.
+Source = tuple[str | None, ...]
 
 PLACE = ("provider", "account", "location_id")
+# An id that did not come for so long has been replaced by another one.
+RECENT = timedelta(days=8)
 # So many items that one SKU stands for are named.
 NAMED = 3
 
 
 class Origin(NamedTuple):
-    """Where a level came from: provider, account and place, and when it was read there.
+    """Where a level came from, and when it was read there, in seconds since 1970.
 
-    A part that the record does not tell is None, and the time is in seconds since 1970.
+    What the record does not tell is None.
     """
 
-    place: Place
+    source: Source
     observed: float | None
 
 
@@ -56,33 +61,60 @@ class Levels:
     def counts(self, record: Record) -> bool:
         """Whether a record is one of those that `levels_from` wants.
 
-        Where it names no place, that is the sum of all places if the provider has one.
+        Where it names no place, that is the sum of all places if the provider has one. What is no
+        text is for `write` to refuse.
         """
-        if not self._is_wanted(tuple(record.get(name) for name in PLACE)):
+        return self._counts(tuple(record.get(name) for name in PLACE))
+
+    def _counts(self, place: tuple[Any, ...]) -> bool:
+        wanted = [getattr(self.own.levels_from, name) for name in PLACE]
+        if any(value not in (None, part) for value, part in zip(wanted, place, strict=True)):
             return False
-        provider = record.get("provider")
-        if self.own.levels_from.location_id is not None or provider not in registry.PROVIDER_NAMES:
+        provider, _, location = place
+        if wanted[-1] is not None or provider not in registry.PROVIDER_NAMES:
             return True
         sums = registry.provider(provider).sums
-        return not sums or record.get("location_id") in sums
+        return not sums or not isinstance(location, str) or location in sums
 
-    def _is_wanted(self, place: tuple[Any, ...]) -> bool:
-        wanted = (getattr(self.own.levels_from, name) for name in PLACE)
-        return all(value in {None, part} for value, part in zip(wanted, place, strict=True))
+    def must_be_one(self, earlier: Mapping[Source, float | None], now: Sequence[Origin]) -> None:
+        """Refuse to write now one place's level of an item, now another's, or another item's.
 
-    def must_be_one_place(self, places: Collection[Place]) -> None:
-        """Refuse to write now one place's level of an item, now another's.
+        `earlier` are the sources of earlier runs, each with the time of its newest level.
 
         Raises:
-            Ambiguous: there are several, in this input or in earlier ones.
+            Ambiguous: there are several.
         """
-        told = {place for place in places if any(place) and self._is_wanted(place)}
-        if len(told) > 1:
-            named = "; ".join(sorted(" ".join(filter(None, place)) for place in told))
+        sources = {*earlier, *(one.source for one in now)}
+        places = {one[:3] for one in sources if any(one[:3]) and self._counts(one[:3])}
+        if len(places) > 1:
+            named = "; ".join(sorted(" ".join(filter(None, place)) for place in places))
             raise Ambiguous(
                 f"ambiguous: levels of this item come from several places ({named}): choose one "
                 "with levels_from"
             )
+        items = {one.source[4] for one in now} | self._recent_items(earlier, now)
+        if len(named_items := sorted(filter(None, items))) > 1:
+            named = _some(named_items)
+            raise Ambiguous(f"ambiguous: several items have this SKU where it comes from ({named})")
+
+    def _recent_items(
+        self, earlier: Mapping[Source, float | None], now: Sequence[Origin]
+    ) -> set[str | None]:
+        """The ids under which the same SKUs came of late; an incremental read brings only some."""
+        skus = {one.source[3] for one in now}
+        newest = max((one.observed for one in now if one.observed is not None), default=None)
+        return {
+            source[4]
+            for source, observed in earlier.items()
+            if source[3] in skus
+            and self._counts(source[:3])
+            and (observed is None or newest is None or observed > newest - RECENT.total_seconds())
+        }
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of them."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def to(provider: str, settings: ProviderSettings, own: TargetSettings) -> Levels:
@@ -161,10 +193,11 @@ def _address(record: Record, provider: str, *, is_own: bool) -> Address:
     raise Unmapped("unmapped: neither sku nor provider_item_id is given")
 
 
-def origin_of(record: Record) -> Origin:
-    """Where a record says that its level came from."""
-    provider, account, location = (record.get(name) for name in PLACE)
-    return Origin((provider, account, location), _moment(record.get("observed_at")))
+def origin_of(record: Record, now: datetime) -> Origin:
+    """Where a record says that its level came from; nothing was read after `now`."""
+    source = tuple(record.get(name) for name in (*PLACE, "sku", "provider_item_id"))
+    observed = _moment(record.get("observed_at"))
+    return Origin(source, None if observed is None else min(observed, now.timestamp()))
 
 
 def _moment(value: Any) -> float | None:
@@ -174,7 +207,7 @@ def _moment(value: Any) -> float | None:
         return None
 
 
-def key_of(address: Address, index: Index, title: str) -> Key:
+def key_of(address: Address, index: Index) -> Key:
     """The one item at an address.
 
     Raises:
@@ -185,10 +218,9 @@ def key_of(address: Address, index: Index, title: str) -> Key:
         return keys[0]
     name = "SKU" if address.kind == "sku" else "provider_item_id"
     if not keys:
-        raise Unmapped(f"unmapped: {title} has no item with this {name}")
-    named = ", ".join(" ".join(key) for key in keys[:NAMED])
-    more = ", ..." if len(keys) > NAMED else ""
-    raise Ambiguous(f"ambiguous: this {name} stands for {many(len(keys), 'item')} ({named}{more})")
+        raise Unmapped(f"unmapped: no item has this {name} where it goes")
+    named = _some([" ".join(key) for key in keys])
+    raise Ambiguous(f"ambiguous: this {name} stands for {many(len(keys), 'item')} ({named})")
 
 
 def nowhere() -> ConfigError:

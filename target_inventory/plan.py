@@ -10,6 +10,7 @@ from inventory_providers.contract import Change
 from inventory_providers.errors import InputError, Rejected
 from inventory_providers.jsonio import dumps
 from target_inventory.dead_letters import Letter
+from target_inventory.sku_map import Unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,13 +106,16 @@ def read_line(line: dict[str, Any]) -> tuple[str, Record, Fields]:
     stream, key, name, record = (line.get(each) for each in ("stream", "key", "field", "record"))
     if not isinstance(stream, str) or not isinstance(key, dict) or not isinstance(name, str):
         raise InputError("a line of a plan without stream, key or field")
-    before = line.get("before")
+    before, origin = line.get("before"), line.get("from")
+    # What a level was when it was planned is as old as it was then.
+    observed = origin.get("observed_at") if isinstance(origin, dict) else None
+    seen = {} if observed is None else {"observed_at": observed}
     if record is not None:
         if not isinstance(record, dict):
             raise InputError("a line of a plan whose record is no object")
-        return stream, record, {} if before is None else {name: before}
+        return stream, {**record, **seen}, {} if before is None else {name: before}
     expected = {} if before is None else {f"expected_{name}": before}
-    return stream, {**key, name: line.get("after"), **expected}, {name: before}
+    return stream, {**key, name: line.get("after"), **expected, **seen}, {name: before}
 
 
 @dataclass(slots=True)
@@ -181,7 +185,7 @@ class Planner:
             if wish.event is not None and self._is_done(one):
                 item.plan.unchanged += 1
                 return
-            if one.write.effect == "raise":
+            if one.write.effect == "raise" or (wish.event or "").startswith(RAISED):
                 self._must_be_known(item.key)
             item.take(one)
             if wish.event is not None:
@@ -239,6 +243,8 @@ class _Item:
     def take(self, one: Wanted) -> None:
         """Raise `Rejected` where it cannot be carried out on what stands there by then."""
         write, wish, state = one.write, one.wish, self._state
+        if state is None and write.stream == levels.STREAM:
+            raise Unmapped("unmapped: no item has this SKU where it goes")
         if state is None and write.effect in {"set", "add", "raise"}:
             name = " and ".join(write.items.key)
             raise Rejected(f"unknown {name}: the provider has no such item")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from inventory_providers.errors import InventoryError, Rejected, Uncertain
 from target_inventory import guards
 from target_inventory.apply import EXAMPLES, Applier, Lane
+from target_inventory.changeset import History
 from target_inventory.dead_letters import name_of
 from target_inventory.plan import Plan, Planner, decide
 from target_inventory.screen import Progress
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from target_inventory.settings import TargetSettings
 
 LOG = logging.getLogger("target-inventory")
+
+# For so long an addition that nobody knows the outcome of may still show.
+DOUBT = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -184,9 +188,11 @@ class Run:
             assert shop.find is not None
             assert self._levels is not None
             index = shop.find(lane.lane.session, addresses)
-            known = partial(self._journal.origins, shop.account)
-            before = len(self._changes.letters)
-            lane.origins = self._changes.resolve(shop.name, shop.title, index, self._levels, known)
+            journal, before = self._journal, len(self._changes.letters)
+            history = History(
+                partial(journal.origins, shop.account), partial(journal.written_since, shop.account)
+            )
+            lane.origins = self._changes.resolve(shop.name, index, self._levels, history)
             self.letters += self._changes.letters[before:]
             # What is left of earlier runs is settled first, and that moves levels.
             lane.seen = {} if lane.left else index.levels
@@ -242,11 +248,10 @@ class Run:
         unseen = [key for key in keys if key not in lane.seen]
         levels = {**lane.seen, **(lane.lane.levels(unseen) if unseen else {})}
         now = self._environment.clock.now()
-        oldest = now - timedelta(seconds=self._own.resend_within_seconds)
         planner = Planner(
             lambda key, event: journal.event(account, key, event),
             lambda key, letter: journal.newer_than_letter(account, key, letter),
-            lambda key: journal.in_doubt(account, key, oldest),
+            lambda key: journal.in_doubt(account, key, now - DOUBT),
             run=f"{now.isoformat()} {self._environment.random.getrandbits(64):x}",
         )
         items = self._changes.items(lane.shop.name)

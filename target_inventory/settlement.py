@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from inventory_providers import levels
 from inventory_providers.contract import Wish
 from inventory_providers.errors import Denied, Malformed, Rejected, Unavailable, Uncertain
 from target_inventory.apply import BROKEN, Doubt, is_absent
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import timedelta
 
-    from inventory_providers.contract import Fields, Key, Record, Write
+    from inventory_providers.contract import Fields, Key, Write
     from target_inventory.apply import Lane
     from target_inventory.journal import Entry, Status
 
@@ -241,23 +242,26 @@ class Settlement:
         self.settled.unknown.append(Doubt(self._writes[entry.stream], entry.change, cause))
 
     def _letter(self, entry: Entry, reason: str, live: Fields | None) -> None:
-        shown = None if live is None else dict(live)
+        one, shown = self._wanted(entry), None if live is None else dict(live)
         key = entry.change.key
-        letter = Letter(entry.stream, self._record(entry), reason, shown, key, -entry.id)
+        letter = Letter(one.write.stream, one.record, reason, shown, key, -entry.id)
         self.settled.letters.append(letter)
 
     def _wanted(self, entry: Entry) -> Wanted:
         """What it asks for; of an addition that was to reach a level, that level."""
         change, write = entry.change, self._writes[entry.stream]
-        wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
-        level = write.items.level
         if (change.event or "").startswith(RAISED) and change.after is not None:
-            write = replace(write, effect="raise", through=write)
-            wish = Wish(change.key, {level: change.after[level]}, extra=change.extra)
-        return Wanted(-entry.id, write, wish, line_of(self._record(entry)))
+            return self._raised(entry, write, change.after[write.items.level])
+        wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
+        return Wanted(-entry.id, write, wish, line_of(write.record(change)))
 
-    def _record(self, entry: Entry) -> Record:
-        return self._writes[entry.stream].record(entry.change)
+    @staticmethod
+    def _raised(entry: Entry, write: Write, units: Any) -> Wanted:
+        write = replace(write, stream=levels.STREAM, effect="raise", through=write)
+        key = entry.change.key
+        wish = Wish(key, {write.items.level: units})
+        # As a letter it must not be an addition: that would be made whatever stands there by then.
+        return Wanted(-entry.id, write, wish, line_of({"sku": key[-1], "available": units}))
 
 
 def _later(error: Unavailable | Uncertain) -> Unavailable | Uncertain:

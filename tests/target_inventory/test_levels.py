@@ -103,7 +103,7 @@ def test_a_sku_that_the_shop_does_not_have_is_listed_and_kept(site: Site) -> Non
     run = site.run(levels_of(*records), **TO_SHOP)
     assert run.code == 7
     assert run.report["unmapped"] == ["no such"]
-    assert run.reasons == ["unmapped: DecoNetwork has no item with this SKU"]
+    assert run.reasons == ["unmapped: no item has this SKU where it goes"]
     assert run.rejected == [records[0]]
     assert any("unmapped: 1 SKU: no such" in line for line in run.log)
     assert site.rows()[key]["inv_lvl"] == 900
@@ -495,3 +495,211 @@ def test_what_a_run_could_not_send_reaches_the_level_and_not_beyond(two: Site) -
     two.server.clear()
     run = _raise(two)
     assert (run.code, _units(two, sku)) == (0, before + 5)
+
+
+# ---- Amazon: what may still show -----------------------------------------------------------------
+
+
+def _lag(two: Site, reads: int) -> None:
+    """So many reads before a write shows."""
+    two.server.room(AMAZON).turn("read_lag", reads)
+
+
+def _show(two: Site) -> None:
+    """Everything shows by now."""
+    for _ in range(300):
+        two.server.room(AMAZON)._shelf.settle()  # type: ignore[attr-defined]
+
+
+def _at_one_marketplace(two: Site) -> dict[str, Any]:
+    return {AMAZON: two.others[AMAZON] | {"marketplace_ids": [US]}}
+
+
+@pytest.mark.parametrize("seconds", [86_400, 0])
+def test_while_a_raise_may_still_show_there_is_no_second_one(two: Site, seconds: int) -> None:
+    (sku,) = _stocked(two)
+    before = _units(two, sku)
+    _lag(two, 30)
+    first = _raise(two, at_warehouse(sku, before + 5), resend_within_seconds=seconds)
+    second = _raise(two, at_warehouse(sku, before + 5), resend_within_seconds=seconds)
+    assert (first.code, second.code, second.updates) == (7, 7, [])
+    assert "whether an earlier addition to it was made is not known" in second.reasons[-1]
+    _show(two)
+    assert _units(two, sku) == before + 5
+
+
+def test_a_plan_with_a_raise_waits_for_an_earlier_one_too(two: Site) -> None:
+    (sku,) = _stocked(two)
+    before, path = _units(two, sku), two.folder / "plan.jsonl"
+    record = at_warehouse(sku, before + 5)
+    _raise(two, record, mode="plan", plan_path=str(path))
+    _lag(two, 30)
+    assert _raise(two, record).code == 7
+    run = two.feed_back(path, **_at_one_marketplace(two))
+    assert (run.code, run.updates) == (7, [])
+    _show(two)
+    assert _units(two, sku) == before + 5
+
+
+def test_another_addition_that_shows_does_not_hide_the_doubt(two: Site) -> None:
+    (sku,) = _stocked(two)
+    before = _units(two, sku)
+    _lag(two, 30)
+    assert _raise(two, at_warehouse(sku, before + 5)).code == 7
+    _lag(two, 0)
+    shelf = two.server.room(AMAZON)._shelf  # type: ignore[attr-defined]
+    held, shelf._lagging = shelf._lagging, []
+    stream = "amazon_fba_add_inventory"
+    head = singer.schema(stream, ("seller_sku",), seller_sku={"type": "string"})
+    own = singer.record(
+        stream, marketplace_id=US, seller_sku=sku, quantity=1, idempotency_key="mine"
+    )
+    assert two.run(head + own, **_at_one_marketplace(two)).code == 0
+    run = _raise(two, at_warehouse(sku, before + 5))
+    assert (run.code, run.updates) == (7, [])
+    shelf._lagging = held
+    _show(two)
+    assert _units(two, sku) == before + 6
+
+
+def test_a_sale_before_a_raise_shows_does_not_make_it_done(
+    two: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sku = next(one for one in _stocked(two, 9) if _units(two, one) > 2)
+    before = _units(two, sku)
+    room = two.server.room(AMAZON)
+    _lag(two, 30)
+
+    def after(request: Any, _: Any) -> None:
+        if request.method == "POST" and request.path.endswith("/items/inventory"):
+            for item in room._shelf[US].named(sku):  # type: ignore[attr-defined]
+                item.move(-1, 0.0)
+
+    monkeypatch.setattr(room, "after_answer", after)
+    run = _raise(two, at_warehouse(sku, before + 5))
+    assert (run.code, run.report["written"]) == (7, 0)
+    assert "not there" in run.reasons[0]
+
+
+def test_the_letter_of_a_raise_that_was_left_asks_for_the_level(two: Site) -> None:
+    (sku,) = _stocked(two)
+    before = _units(two, sku)
+    two.server.inject(
+        AMAZON, Fault("status", method="POST", path="/items/inventory", status=503, times=None)
+    )
+    assert _raise(two, at_warehouse(sku, before + 5)).code in {5, 8}
+    two.server.clear()
+    problem = {"code": "InvalidInput", "message": "no", "details": ""}
+    body = json.dumps({"errors": [problem]}).encode()
+    refused = Fault("status", method="POST", path="/items/inventory", status=400, body=body)
+    two.server.inject(AMAZON, refused)
+    assert _raise(two).code == 7
+    (letter,) = two.run(**_at_one_marketplace(two)).letters
+    assert letter["stream"] == levels.STREAM
+    assert letter["record"] == {"sku": sku, "available": before + 5}
+    two.server.clear()
+    assert _raise(two, at_warehouse(sku, before + 5)).code == 0
+    again = two.feed_back(two.dead_letters, **TO_AMAZON, **_at_one_marketplace(two))
+    assert (again.code, _units(two, sku)) == (0, before + 5)
+
+
+def test_an_item_that_amazon_does_not_have_is_listed(two: Site) -> None:
+    assert _raise(two, at_warehouse("no such", 5)).report["unmapped"] == ["no such"]
+
+
+# ---- several items of one SKU where it comes from ------------------------------------------------
+
+
+def test_two_items_that_share_a_sku_where_it_comes_from_are_written_from_neither(
+    site: Site,
+) -> None:
+    (key,) = tracked(site, 1)
+    before, sku = shelf(site), sku_of(site, key)
+    one = in_s2(sku, 30, "a") | {"provider_item_id": "p1"}
+    other = in_s2(sku, 4, "a") | {"provider_item_id": "p2"}
+    run = site.run(levels_of(one, other), **TO_SHOP)
+    assert (run.code, run.report["ambiguous"], shelf(site)) == (7, [sku], before)
+    assert "several items have this SKU where it comes from (p1, p2)" in run.reasons[0]
+    later = site.run(levels_of(one | {"available": 31, "observed_at": LATE}), **TO_SHOP)
+    assert (later.code, shelf(site)) == (7, before)
+    # It does not come any more: the other one has taken its place.
+    much_later = one | {"available": 32, "observed_at": "2026-02-01T00:00:00Z"}
+    assert site.run(levels_of(much_later), **TO_SHOP).code == 0
+    assert shelf(site) == before | {key: 32}
+
+
+# ---- what is left out, and old letters -----------------------------------------------------------
+
+
+def test_a_letter_is_overtaken_only_by_a_level_of_its_own_place(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    sku = sku_of(site, key)
+    b = in_s2(sku, 80, "b") | {"observed_at": "2026-01-01T08:00:00Z"}
+    a = in_s2(sku, 3, "a") | {"observed_at": "2026-01-01T09:00:00Z"}
+    newer_b = in_s2(sku, 70, "b") | {"observed_at": "2026-01-01T10:00:00Z"}
+    codes = [site.run(levels_of(one), **TO_SHOP).code for one in (b, a, newer_b)]
+    assert codes == [0, 7, 7]
+    run = site.feed_back(site.dead_letters, levels_from={"location_id": "a"}, **TO_SHOP)
+    assert site.rows()[key]["inv_lvl"] == 3
+    # What is not wanted now is kept for whoever wants it.
+    assert (run.code, run.rejected) == (7, [newer_b])
+    assert "left out" in run.reasons[0]
+
+
+def test_a_letter_is_overtaken_by_whatever_was_written_since(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    letter = {"sku": "W", "available": 11}
+    assert site.run(levels_of(letter), **TO_SHOP).code == 7
+    site.clock.sleep(1)
+    site.set_levels({key: 50})
+    path = _map(site, ("W", sku_of(site, key)))
+    run = site.feed_back(site.dead_letters, sku_map_path=path, **TO_SHOP)
+    assert (run.code, run.report["superseded"], site.rows()[key]["inv_lvl"]) == (0, 1, 50)
+
+
+def test_letters_of_levels_that_go_nowhere_stay_letters(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    letter = at_warehouse("W", 11)
+    assert site.run(levels_of(letter), **TO_SHOP).code == 7
+    direct = singer.schema() + singer.record(dn_sku_id=key, inv_lvl=33)
+    run = site.run(site.dead_letters.read_bytes(), direct, input_path=str(site.dead_letters))
+    assert (run.code, run.rejected, site.rows()[key]["inv_lvl"]) == (7, [letter], 33)
+
+
+@pytest.mark.parametrize("name", ["provider", "account", "location_id"])
+@pytest.mark.parametrize("value", [{"id": 3}, [], 0])
+def test_a_place_that_is_no_text_is_one_rejected_record(site: Site, name: str, value: Any) -> None:
+    (key,) = tracked(site, 1)
+    wrong = at_warehouse("x", 5) | {name: value}
+    run = site.run(levels_of(wrong, at_warehouse(sku_of(site, key), 44)), **TO_SHOP)
+    assert (run.code, run.reasons) == (7, [f"{name} must be text"])
+    assert site.rows()[key]["inv_lvl"] == 44
+
+
+def test_a_part_that_counted_once_does_not_count_beside_the_sum(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    sku = sku_of(site, key)
+    part = {"levels_from": {"location_id": "1"}}
+    assert site.run(levels_of(at_warehouse(sku, 10, "1")), **part, **TO_SHOP).code == 0
+    assert site.run(levels_of(at_warehouse(sku, 30)), **TO_SHOP).code == 0
+    assert site.rows()[key]["inv_lvl"] == 30
+
+
+@pytest.mark.parametrize("seconds", [None, 3600])
+def test_a_level_of_tomorrow_is_no_fresh_one_and_overtakes_no_letter(
+    site: Site, seconds: int | None
+) -> None:
+    (key,) = tracked(site, 1)
+    record = at_warehouse(sku_of(site, key), 21, observed_at="2099-01-01T00:00:00Z")
+    run = site.run(levels_of(record), max_age_seconds=seconds, **TO_SHOP)
+    assert run.code == (0 if seconds is None else 7)
+
+
+def test_a_plan_is_as_old_as_its_levels(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    path = site.folder / "plan.jsonl"
+    record = at_warehouse(sku_of(site, key), 500)
+    site.run(levels_of(record), mode="plan", plan_path=str(path), **TO_SHOP)
+    run = site.feed_back(path, max_age_seconds=3600)
+    assert (run.code, run.updates) == (7, [])
+    assert site.feed_back(path).code == 0

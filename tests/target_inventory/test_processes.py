@@ -147,7 +147,7 @@ def _codes() -> dict[str, tuple[bytes, dict[str, Any], int, str]]:
     return {
         "garbage": (schema() + TEN[0] + state() + b"garbage\n", {}, 2, "line 4"),
         "cut off": (INPUT[:-9], {}, 2, "line 12"),
-        "not yet": (INPUT, {"levels_to": "deconetwork"}, 2, "levels_to"),
+        "nowhere": (INPUT, {"levels_to": "amazon_fba"}, 2, "levels_to"),
         "guard": (INPUT, {"guards": {"max_changes": 9}}, 6, "guards.max_changes"),
         "rejected": (schema() + raw_level(0, "5.5") + state(), {}, 7, "letters.jsonl"),
         "letters": (schema() + level(99, 5), {"dead_letter_path": "/dev/full"}, 10, "/dev/full"),
