@@ -51,7 +51,7 @@ class LevelRecord(BaseModel):
         description="The place; `all` where the provider does not split its stock by place."
     )
     location_name: str | None = Field(description="What the provider calls the place.")
-    sku: str = Field(description="The SKU; empty where the provider does not name one.")
+    sku: str = Field(description="The SKU; where the provider names none, its own id of the item.")
     provider_item_id: str = Field(
         description="The provider's own id of the item; the SKU where it has none."
     )
@@ -73,8 +73,9 @@ class LevelRecord(BaseModel):
 class Level(msgspec.Struct, frozen=True):
     """One item in one place, as a room tells it.
 
-    Texts that are part of the key are never None. `updated_at` is a time as records have it, in
-    RFC 3339 with a zone. Quantities are exact: int or Decimal.
+    Texts that are part of the key are never None; `sku` is empty where the provider names none.
+    `updated_at` is a time as records have it, in RFC 3339 with a zone. Quantities are exact: int or
+    Decimal.
     """
 
     location_id: str
@@ -128,6 +129,9 @@ class Encoder:
 
     def line(self, level: Level) -> bytes:
         """A complete record as one line of JSON, its properties in the published order."""
+        if not level.sku:
+            # Some targets take empty text for null, which no key may be.
+            level = msgspec.structs.replace(level, sku=level.provider_item_id)
         return self._head + encode(level)[1:-1] + self._tail
 
 

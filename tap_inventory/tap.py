@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import StateMessage
 
 from inventory_providers import config, registry, schema_files, settings
 from inventory_providers.command import SIGNALS
@@ -225,11 +226,17 @@ class TapInventory(Tap):
         """Sync all streams; then raise the first failure, naming the others."""
         try:
             super().sync_all()
+            self._end_with_state()
             self.message_writer.flush()
         finally:
             for session in self._sessions.values():
                 session.close()
         self._raise_failures()
+
+    def _end_with_state(self) -> None:
+        """Some targets pass on just the last line; the SDK omits a STATE that it wrote before."""
+        if self.message_writer.owes_state and self.state:
+            self.message_writer.write_message(StateMessage(value=dict(self.state)))
 
     def _raise_failures(self) -> None:
         if not self._failures:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMessage
 
 from inventory_providers.command import SIGNALS, standard_output
 from inventory_providers.errors import OutputError
@@ -28,9 +28,13 @@ PATIENCE = 10.0
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
-    """Writes messages as lines of JSON, buffered, flushed at each message that is no RECORD."""
+    """Writes messages as lines of JSON, buffered, flushed at each message that is no RECORD.
+
+    `owes_state` says that no STATE has followed the last record.
+    """
 
     def __init__(self) -> None:
+        self.owes_state = False
         self._lines: list[bytes] = []
         self._size = 0
         self._broken = False
@@ -42,6 +46,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def write_message(self, message: Message) -> None:
         """Write one message; records may wait in the buffer."""
         self._add(self.serialize_message(message))
+        if isinstance(message, RecordMessage | StateMessage):
+            self.owes_state = isinstance(message, RecordMessage)
         if not isinstance(message, RecordMessage):
             self.flush()
 
@@ -54,6 +60,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         after += b',"time_extracted":"' + rfc3339(extracted).encode() + b'"}\n'
         lines = [before + record + after for record in records]
         self._lines += lines
+        self.owes_state |= bool(lines)
         self._size += sum(map(len, lines))
         if self._size >= BUFFER:
             self.flush()

@@ -36,7 +36,7 @@ def permit(settings: AmazonFbaSettings) -> None:
 
 
 def find(session: api.AmazonFba, addresses: Collection[Address]) -> Index:
-    """The items with these seller SKUs, or with these fulfilment network SKUs.
+    """The items with these seller SKUs, or with these fulfilment network SKUs where they have one.
 
     A seller SKU is the key, so nothing is read for it; for the others, everything is.
     """
@@ -46,7 +46,7 @@ def find(session: api.AmazonFba, addresses: Collection[Address]) -> Index:
     for address in set(addresses) - labels:
         keys[address].append((marketplace, address.text))
     for record in _summaries(session, marketplace) if labels else ():
-        address = Address("id", record["fn_sku"] or "")
+        address = Address("id", record["fn_sku"] or record["seller_sku"])
         if address in labels:
             keys[address].append((marketplace, record["seller_sku"]))
     return Index(keys)

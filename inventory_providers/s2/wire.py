@@ -358,7 +358,7 @@ class Levels:
         if self._unknown:
             LOG.warning(
                 "%s: the list of products does not have those of %d items, such as %s; their "
-                "levels have no SKU",
+                "levels have the product's id for a SKU",
                 ITEMS,
                 self._unknown,
                 one_line(self._example),

@@ -172,9 +172,20 @@ def test_s2_has_five_items_of_which_two_are_of_known_products() -> None:
     found = _s2(*S2[truth.SOURCES["s2"]])
     assert {key[2:]: [v["available"], v["reserved"]] for key, v in found.items()} == {
         (OAKVILLE, "TEST-BLACK", "f4053402-e79b-45c2-8621-377d28060888"): [0, 13],
-        (OAKVILLE, "", "440352eb-241a-4cac-834f-e0980ffc888"): [11, 7],
-        (OAKVILLE, "", "bab7c35b-2ecb-4b40-be82-8dc1e0a86171"): [17, 7],
-        (OAKVILLE, "", "4d5ab278-86f3-4237-993b-b16a19360b41"): [9, 0],
+        (OAKVILLE, "440352eb-241a-4cac-834f-e0980ffc888", "440352eb-241a-4cac-834f-e0980ffc888"): [
+            11,
+            7,
+        ],
+        (
+            OAKVILLE,
+            "bab7c35b-2ecb-4b40-be82-8dc1e0a86171",
+            "bab7c35b-2ecb-4b40-be82-8dc1e0a86171",
+        ): [17, 7],
+        (
+            OAKVILLE,
+            "4d5ab278-86f3-4237-993b-b16a19360b41",
+            "4d5ab278-86f3-4237-993b-b16a19360b41",
+        ): [9, 0],
         (OAKVILLE, "test", "3775cc37-30e7-4579-a58e-c9adda6fa888"): [0, 2],
     }
     assert {key[1] for key in found} == {"95d73baf-76ba-4bea-86ac-1534c5e5d4aa"}
@@ -241,8 +252,8 @@ def test_sostocked_rows_that_disagree_say_nothing_of_the_quantity() -> None:
     [
         ({"area_asins"}, ("BW-1", "X0001")),
         ({"area_fn_skus", "area_asins"}, ("BW-1", "BW-1")),
-        ({"area_asins", "area_skus"}, ("", "X0001")),
-        ({"area_skus"}, ("", "B000000001")),
+        ({"area_asins", "area_skus"}, ("X0001", "X0001")),
+        ({"area_skus"}, ("B000000001", "B000000001")),
     ],
 )
 def test_a_product_of_sostocked_is_known_by_what_there_is(

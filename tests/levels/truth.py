@@ -104,7 +104,7 @@ def _deconetwork(rows: Rows, settings: Settings) -> Iterator[tuple[Place, Values
     for row in rows(SOURCES["deconetwork"]).values():
         counted = number(row.get("inv_lvl")) if row.get("inv_on") is True else None
         yield (
-            (_host(settings), row.get("sku") or "", row["dn_sku_id"]),
+            (_host(settings), row.get("sku") or row["dn_sku_id"], row["dn_sku_id"]),
             {
                 "product_name": row.get("product_name"),
                 "on_hand": counted,
@@ -203,7 +203,7 @@ def _s2(rows: Rows, settings: Settings) -> Iterator[tuple[Place, Values]]:
         product = products.get(level["productId"], {})
         reserved = number(level.get("reserved"))
         yield (
-            (row["warehouseId"], product.get("sku") or "", level["productId"]),
+            (row["warehouseId"], product.get("sku") or level["productId"], level["productId"]),
             {
                 "location_name": warehouses.get(row["warehouseId"], {}).get("name"),
                 "product_name": product.get("name"),
@@ -227,7 +227,7 @@ def _sostocked(rows: Rows, settings: Settings) -> Iterator[tuple[Place, Values]]
     quantities: dict[Place, set[Decimal]] = {}
     for row in rows(SOURCES["sostocked"]).values():
         item = next((row[name] for name in _IDS if row.get(name)), "")
-        place = (row.get("warehouse") or "all", row.get("area_skus") or "", item)
+        place = (row.get("warehouse") or "all", row.get("area_skus") or item, item)
         counted = number(row.get("warehouses"))
         found[place] = {
             "location_name": row.get("warehouse") or None,
