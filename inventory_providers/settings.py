@@ -55,6 +55,8 @@ def _check_url(url: str) -> str:
         raise _wrong_url("is not a URL") from None
     if not url.isascii() or any(character.isspace() for character in url):
         raise _wrong_url("is not a URL")
+    if parts.netloc.endswith(":"):
+        raise _wrong_url("has a colon and no port behind it")
     if parts.scheme not in {"https", "http"} or not host:
         raise _wrong_url("must be an https URL")
     if parts.username is not None or parts.password is not None:
@@ -162,6 +164,7 @@ def explain(error: ValidationError, prefix: str, known: Iterable[str]) -> list[s
 _WORDS = {
     "string_type": "must be text",
     "int_type": "must be a whole number",
+    "float_type": "must be a number",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
     "missing": "is missing",

@@ -67,6 +67,7 @@ ON_THE_WHEEL = (
     "tests/conformance/test_standard.py",
     "tests/inventory_providers/test_registry.py",
     "tests/tap_inventory",
+    "tests/target_inventory/test_page.py",
     "tests/target_inventory/test_processes.py",
     "tests/target_inventory/test_sdk_suite.py",
     "tests/target_inventory/test_settings.py",

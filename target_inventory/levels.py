@@ -182,9 +182,8 @@ def _is_of(record: Record, provider: str, account: str) -> bool:
 
 def _address(record: Record, provider: str, *, is_own: bool) -> Address:
     sku, item = record.get("sku") or "", record.get("provider_item_id") or ""
-    # Where an item has no id of its own, the SKU stands in its place.
-    is_id = item and item != sku and (is_own or record.get("provider") is None)
-    if is_id:
+    # Where an item has no id of its own, the SKU stands in its place, and the other way round.
+    if item and (is_own or (record.get("provider") is None and item != sku)):
         return Address("id", item)
     if sku.strip():
         return Address("sku", sku)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -45,6 +47,16 @@ def _check_path(path: str) -> str:
 FilePath = Annotated[str, AfterValidator(_check_path)]
 
 
+def _number_of_text(value: Any) -> Any:
+    """Runners without a kind of setting for numbers with a fraction pass their text on."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", value):
+        return float(value)
+    return value
+
+
+Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_number_of_text)]
+
+
 def takers() -> list[str]:
     """The providers that `inventory_levels` can go to."""
     return [room.name for room in registry.providers() if room.publishing is not None]
@@ -66,19 +78,15 @@ class Guards(BaseModel):
             "half of the changed SKUs, nothing is written."
         ),
     )
-    max_newly_zero_percent: float = Field(
+    max_newly_zero_percent: Percent = Field(
         default=50,
-        ge=0,
-        le=100,
         description=(
             "More than this share of the changed SKUs going from above 0 to 0, where at least 10 "
             "do: nothing is written."
         ),
     )
-    max_unit_error_percent: float = Field(
+    max_unit_error_percent: Percent = Field(
         default=50,
-        ge=0,
-        le=100,
         description=(
             "More than this share of the changed SKUs multiplied or divided by exactly 100 or "
             "1000, where at least 10 are: nothing is written."
@@ -102,10 +110,8 @@ class Rules(BaseModel):
     cap: int | None = Field(
         default=None, ge=0, description="Never more units than this are published."
     )
-    percent: float = Field(
+    percent: Percent = Field(
         default=100,
-        ge=0,
-        le=100,
         description="The share of the available units to publish, rounded down to whole units.",
     )
 
@@ -184,6 +190,13 @@ class TargetSettings(BaseModel):
     plan_path: FilePath | None = Field(
         default=None,
         description="JSON lines, one per intended change: stream, key, field, before, after.",
+    )
+    plan_page_path: FilePath | None = Field(
+        default=None,
+        description=(
+            "The plan as one HTML page for whoever approves it: what is dangerous first, then what "
+            "was rejected. Made before anything is sent, also where a guard stops the run."
+        ),
     )
     undo_path: FilePath | None = Field(
         default=None,
@@ -332,6 +345,7 @@ def _must_differ(chosen: TargetSettings) -> None:
         "journal_path": chosen.journal,
         "dead_letter_path": chosen.dead_letters,
         "plan_path": chosen.plan_path,
+        "plan_page_path": chosen.plan_page_path,
         "undo_path": chosen.undo_path,
         "report_path": chosen.report_path,
         "sku_map_path": chosen.sku_map_path,

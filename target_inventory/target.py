@@ -26,7 +26,7 @@ from inventory_providers.errors import (
 from inventory_providers.jsonio import NotJson, dumps
 from inventory_providers.settings import Lazily, without_nulls
 from inventory_providers.values import one_line
-from target_inventory import dead_letters, files, levels, plan, screen, settings
+from target_inventory import dead_letters, files, levels, page, plan, screen, settings
 from target_inventory.apply import EXAMPLES
 from target_inventory.changeset import ChangeSet
 from target_inventory.journal import Journal
@@ -71,7 +71,7 @@ class TargetInventory(Target):
         self._input_path = input_path
         self._targets: dict[str, tuple[str, Write]] = {}
         self._levels: Levels | None = None
-        self._has_levels = False
+        self._has_levels = self._counted = False
         self._keys: dict[str, list[str]] = {}
         self._warned: set[str] = set()
         self._mapped = False
@@ -210,9 +210,9 @@ class TargetInventory(Target):
         letter: str | None = None,
     ) -> None:
         if stream == LEVELS and (self._levels is None or not self._levels.counts(record)):
-            self._changes.read += 1
-            self._changes.left_out += 1
+            self._leave_out(stream, record, letter)
             return
+        self._counted |= stream == LEVELS
         if stream in self._targets:
             provider, write = self._targets[stream]
             self._changes.add(provider, write, record, expected=expected, letter=letter)
@@ -220,6 +220,14 @@ class TargetInventory(Target):
         missing = [key for key in self._keys.get(stream, ()) if key not in record]
         if missing:
             raise KeyMissing(f"a record of {stream} lacks its key {', '.join(missing)}")
+
+    def _leave_out(self, stream: str, record: dict[str, Any], letter: str | None) -> None:
+        """A level that does not count here; a dead letter stays one."""
+        self._changes.read += 1
+        self._changes.left_out += 1
+        if letter is not None:
+            reason = "left out: not one that levels_to and levels_from want"
+            self._changes.reject(stream, record, reason, letter=letter)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         if not isinstance(message_dict.get("value"), dict):
@@ -282,7 +290,7 @@ class TargetInventory(Target):
     def _find_room(self) -> None:
         """Every file that will be written can be: found out before the stock is changed."""
         own = self.own
-        paths = [own.plan_path, own.report_path]
+        paths = [own.plan_path, own.plan_page_path, own.report_path]
         if own.mode == "apply":
             paths += [str(own.dead_letters), own.undo_path]
         for path in paths:
@@ -313,7 +321,7 @@ class TargetInventory(Target):
             journal=self._journal,
             environment=self.environment,
             report=report,
-            announce=self._announce,
+            announce=lambda plans: self._announce(plans, run),
             levels=self._levels,
         )
         try:
@@ -337,8 +345,8 @@ class TargetInventory(Target):
             raise levels.nowhere()
         if self._levels is None:
             LOG.warning("%s are left out: levels_to is not set", LEVELS)
-        elif self._changes.left_out and not self._changes.addresses(self._levels.provider):
-            LOG.warning("%s: none is one of those that levels_from wants", LEVELS)
+        elif self._changes.left_out and not self._counted:
+            LOG.warning("%s: all are left out: none is of a place that counts", LEVELS)
 
     def _sum_up(self, run: Run, start: float) -> None:
         run.report.count_rejected(run.letters)
@@ -365,10 +373,14 @@ class TargetInventory(Target):
             connect=lambda: room.connect(settings, self.environment),
         )
 
-    def _announce(self, plans: Sequence[tuple[Shop, Plan]]) -> None:
+    def _announce(self, plans: Sequence[tuple[Shop, Plan]], run: Run) -> None:
         if self.own.plan_path is not None:
             lines = [line for _, made in plans for line in made.lines()]
             files.append(Path(self.own.plan_path), b"".join(lines), anew=True)
+        if self.own.plan_page_path is not None:
+            now = self.environment.clock.now()
+            made_page = page.made(plans, run.letters, run.report, self.own, now)
+            files.append(Path(self.own.plan_page_path), made_page, anew=True)
         planned = "planned change" if self.own.mode == "plan" else "change"
         for shop, made in plans:
             if made.changes:

@@ -56,6 +56,7 @@ def test_without_settings_there_are_defaults() -> None:
     ("name", "value"),
     [
         ("mode", "plan"),
+        ("plan_page_path", "a/page"),
         ("plan_path", "a/plan"),
         ("report_path", "a/report"),
         ("journal_path", "a/journal"),
@@ -238,7 +239,7 @@ def test_a_percentage_is_exactly_what_was_written(percent: str) -> None:
         {"cap": 5.5},
         {"percent": -0.1},
         {"percent": 100.1},
-        {"percent": "50"},
+        {"percent": "half"},
         {"percent": "Zanzibar"},
         {"percent": True},
         {"percent": float("nan")},
@@ -319,7 +320,7 @@ def test_a_misspelt_part_gets_a_hint(whole: str, wrong: str, hint: str) -> None:
         {"max_changes": "Zanzibar"},
         {"max_newly_zero_percent": -0.1},
         {"max_newly_zero_percent": 100.1},
-        {"max_newly_zero_percent": "50"},
+        {"max_newly_zero_percent": "half"},
         {"max_newly_zero_percent": "Zanzibar"},
         {"max_unit_error_percent": 101},
         {"max_unit_error_percent": True},
@@ -550,3 +551,18 @@ def test_settings_of_the_sdk_that_mean_nothing_here_are_not_offered() -> None:
         "batch_config",
         "activate_version",
     }
+
+
+@pytest.mark.parametrize(("given", "taken"), [("33.3", 33.3), ("50", 50), (33.3, 33.3), (0, 0)])
+def test_a_share_may_come_as_text(given: Any, taken: float) -> None:
+    raw = {"guards": {"max_newly_zero_percent": given, "max_unit_error_percent": given}}
+    guards = settings.load(raw).guards
+    assert (guards.max_newly_zero_percent, guards.max_unit_error_percent) == (taken, taken)
+    rules = {"rules": {"percent": given}, "levels_to": "deconetwork", "deconetwork": {}}
+    assert settings.load(rules).rules.percent == taken
+
+
+@pytest.mark.parametrize("given", ["", "1e1", "-1", "101", "abc", " 5", "5.", True, [5]])
+def test_other_text_is_no_share(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"guards\.max_newly_zero_percent"):
+        settings.load({"guards": {"max_newly_zero_percent": given}})
