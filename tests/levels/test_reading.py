@@ -271,3 +271,13 @@ def _options(folder: Path, **documents: Any) -> list[str]:
 def _ended(done: Finished) -> Result:
     assert done.code == 0, done.err
     return Result(done.code, done.out, done.err)
+
+
+def test_the_last_message_is_a_state_also_where_it_says_nothing_new(bench: Bench) -> None:
+    streams = (bench.source, truth.STREAM)
+    full = dict.fromkeys(streams, "FULL_TABLE")
+    first = bench.good(*streams, methods=full)
+    second = bench.good(*streams, methods=full, state=first.state or None)
+    for result in (first, second):
+        kinds = [message["type"] for message in result.messages]
+        assert kinds[-1] == "STATE" or "STATE" not in kinds
