@@ -1,4 +1,4 @@
-"""Writes what is made from the code: the schemas and the tables of the README.
+"""Writes what is made from the code: schemas, tables of the README, definitions for Meltano.
 
 python scripts/generate.py           write
 python scripts/generate.py --check   end with 1 if something is stale
@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import definitions
 
 from inventory_providers import levels, registry, schema_files
 from tap_inventory import tap
@@ -132,53 +134,15 @@ def readme_text() -> str:
     return text
 
 
-_KINDS = {"integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
-# Meltano has no kind for a number with a fraction that works; a percentage is rarely one.
-_KINDS["number"] = "integer"
-
-
-def meltano_settings(schema: dict[str, Any]) -> str:
-    """The settings of a plugin as Meltano has them: one with a dotted name per property."""
-    lines = [line for name, part in flat(schema) for line in _meltano_setting(name, part)]
-    return "\n".join(f"    {line}" for line in lines)
-
-
-def _meltano_setting(name: str, part: dict[str, Any]) -> list[str]:
-    kinds = part.get("type", "string")
-    kind = next(one for one in ([kinds] if isinstance(kinds, str) else kinds) if one != "null")
-    shown = "date_iso8601" if part.get("format") else _KINDS.get(kind, "string")
-    if "enum" in part:
-        shown = "options"
-    lines = [f"- name: {name}", f"  kind: {shown}"]
-    if "enum" in part:
-        lines.append("  options:")
-        for value in part["enum"]:
-            lines += [f"  - label: {value}", f"    value: {value}"]
-    if part.get("secret"):
-        lines.append("  sensitive: true")
-    return [*lines, f"  description: {json.dumps(part['description'], ensure_ascii=False)}"]
-
-
-def meltano_text() -> str:
-    """The project file with the settings of both plugins made anew."""
-    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
-    schemas = {"tap": tap.config_schema(), "target": target_settings.config_schema()}
-    for plugin, schema in schemas.items():
-        start, end = f"    # {plugin}: generated\n", "\n    # end"
-        pattern = re.escape(start) + ".*?" + re.escape(end)
-        made = start + meltano_settings(schema) + end
-        text = re.sub(pattern, lambda _, made=made: made, text, flags=re.DOTALL)
-    return text
-
-
 def main() -> int:
     """Write or check."""
     stale = []
-    made = {ROOT / "README.md": readme_text(), ROOT / "meltano.yml": meltano_text()}
-    for file, text in {**schema_texts(), **made}.items():
+    made = {ROOT / "README.md": readme_text(), **schema_texts(), **definitions.texts(ROOT)}
+    for file, text in made.items():
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             stale.append(file.relative_to(ROOT))
             if "--check" not in sys.argv:
+                file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8")
     for file in stale:
         print(f"{'stale' if '--check' in sys.argv else 'written'}: {file}")
