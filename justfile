@@ -15,6 +15,18 @@ test *options:
 gates:
     python3 scripts/gates.py
 
+# Every stream into real public Singer targets, compared value by value
+targets *options:
+    python3 scripts/targets_check.py {{ options }}
+
+# The jobs of meltano.yml with a real Meltano
+meltano:
+    python3 scripts/meltano_check.py
+
+# The DAG with a real Airflow
+airflow:
+    python3 scripts/airflow_check.py
+
 # Format the code
 format:
     uv run ruff check --select I --fix --quiet

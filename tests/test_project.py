@@ -108,7 +108,10 @@ def test_continuous_integration_runs_the_command_of_the_readme() -> None:
     assert os.access(runner, os.X_OK)
 
 
-@pytest.mark.parametrize("name", ["check", "bootstrap", "demo"])
+@pytest.mark.parametrize(
+    "name",
+    ["check", "bootstrap", "demo", "targets_check", "airflow_check"],
+)
 def test_what_runs_before_anything_is_installed_needs_nothing(name: str) -> None:
     source = (ROOT / "scripts" / f"{name}.py").read_text("utf-8")
     found = re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)
