@@ -24,6 +24,7 @@ from inventory_providers.sandbox.server import SandboxServer, rooms
 
 PLAIN = [sys.executable, str(Path(__file__).with_name("plain_target.py"))]
 OURS = [sys.executable, "-m", "target_inventory"]
+STREAM = "deconetwork_inventory"
 TAP = [sys.executable, "-m", "tap_inventory"]
 SHOP = "deconetwork"
 
@@ -51,6 +52,8 @@ def prepare(folder: Path, records: int, differences: int) -> Path:
     every, seen = max(records // differences, 1), 0
     for line in done.stdout.splitlines():
         message: dict[str, Any] = json.loads(line)
+        if message.get("stream") not in {None, STREAM}:
+            continue  # the levels of the same rows
         if message["type"] == "RECORD":
             seen += 1
             if seen % every == 1 % every and seen // every < differences:

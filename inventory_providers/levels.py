@@ -58,7 +58,9 @@ class LevelRecord(BaseModel):
     product_name: str | None = Field(description="What the provider calls the product.")
     on_hand: Number | None = Field(description="Units that are physically there.")
     available: Number | None = Field(description="Units that can be sold now.")
-    reserved: Number | None = Field(description="Units that are promised to orders.")
+    reserved: Number | None = Field(
+        description="Units that are there and promised to orders, or kept back for a while."
+    )
     incoming: Number | None = Field(description="Units that are expected to arrive.")
     backordered: Number | None = Field(description="Units that are sold and not in stock.")
     updated_at: datetime | None = Field(
@@ -129,7 +131,7 @@ class Encoder:
 
     def line(self, level: Level) -> bytes:
         """A complete record as one line of JSON, its properties in the published order."""
-        if not level.sku:
+        if not level.sku.strip():
             # Some targets take empty text for null, which no key may be.
             level = msgspec.structs.replace(level, sku=level.provider_item_id)
         return self._head + encode(level)[1:-1] + self._tail

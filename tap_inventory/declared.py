@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
 from inventory_providers import schema_files
@@ -66,6 +66,11 @@ class DeclaredStream(Stream):
             and self.replication_key is not None
             and self.ABORT_AT_RECORD_COUNT is None
         )
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether a stream map lets none of its records through: it is then as not selected."""
+        return all(isinstance(one, RemoveRecordTransform) for one in self.stream_maps)
 
     @property
     def contexts(self) -> list[Part]:

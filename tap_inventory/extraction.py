@@ -1,7 +1,8 @@
 """One read of a stream, and every stream that is made from it.
 
-The provider is asked once for all of them. Each has a bookmark of its own, takes what it would have
-asked for itself, and no STATE speaks of a row that one of them has not written.
+The provider is asked once for all of them. Each has a bookmark of its own and takes at least what
+it would have asked for itself (rows before `start_date` may come along); no STATE speaks of a row
+that one of them has not written.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ class Output(ABC):
         self._floor: datetime | None = None
         self._is_all = self._is_dated = False
 
+    @property
+    def scope(self) -> Sequence[str]:
+        """What a bookmark holds for: one that was made with less is not used."""
+        return self.source.scope
+
     @contextmanager
     def measured(self) -> Iterator[None]:
         """Count the records and the time in the stream's metrics."""
@@ -86,7 +92,7 @@ class Output(ABC):
         source = self.source
         days = source.full_refresh_days
         full = source.declared.full_refresh and is_due(bookmark, days, self._began)
-        full |= bookmark.widen(source.scope)
+        full |= bookmark.widen(self.scope)
         return ReadRequest(
             since=bookmark.since,
             start=source.tap.start_date,

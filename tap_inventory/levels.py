@@ -98,7 +98,7 @@ class LevelsStream(DeclaredStream):
         write_messages: bool = True,
     ) -> Generator[dict[str, Any], Any, Any]:
         """Read, write and count; a failure is noted, other sources go on."""
-        if write_messages:
+        if write_messages and not self.is_dropped:
             self._warn_of_shared_stock()
             for source in self.sources:
                 if source.name not in self._complete:
@@ -123,6 +123,12 @@ def _context(source: InventoryStream, part: Part | None) -> Part:
 
 class _Levels(Output):
     _of: LevelsOf | None = None
+
+    @property
+    def scope(self) -> Sequence[str]:
+        """Also whose levels they are: under another name each of them is another row."""
+        account = self.source.tap.settings.providers[self.source.room].known_as
+        return [*self.source.scope, f"account {account}"]
 
     def _emit(self, page: Page, lines: Sequence[bytes]) -> int:  # noqa: ARG002
         return self.stream.emit(self.lines(lines)) if lines else 0

@@ -83,11 +83,14 @@ class InventoryStream(DeclaredStream):
         yield from ()
 
     def _extract(self) -> bool:
+        levels = self.levels
         is_test = self.ABORT_AT_RECORD_COUNT is not None
-        if self.levels is None or not self.levels.selected or is_test:
-            return extract(self, self)
-        complete = extract(self, self, self.levels)
-        self.levels.note_read(self, complete=complete)
+        if levels is None or not levels.selected or levels.is_dropped or is_test:
+            return not self.is_dropped and extract(self, self)
+        if self.is_dropped:
+            return False  # the levels are read when their turn comes
+        complete = extract(self, self, levels)
+        levels.note_read(self, complete=complete)
         return complete
 
     @property

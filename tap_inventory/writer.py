@@ -30,7 +30,7 @@ PATIENCE = 10.0
 class LineWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages as lines of JSON, buffered, flushed at each message that is no RECORD.
 
-    `owes_state` says that no STATE has followed the last record.
+    `owes_state` says that no STATE has followed the last other message.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def write_message(self, message: Message) -> None:
         """Write one message; records may wait in the buffer."""
         self._add(self.serialize_message(message))
-        if isinstance(message, RecordMessage | StateMessage):
-            self.owes_state = isinstance(message, RecordMessage)
+        self.owes_state = not isinstance(message, StateMessage)
         if not isinstance(message, RecordMessage):
             self.flush()
 

@@ -195,6 +195,7 @@ class ChangeSet:
                 self._refuse(waiting, error, None)
         earlier = history.origins() if found else {}
         items = self._by_item.setdefault(provider, {})
+        origins: dict[Key, list[Origin]] = {}
         for key, waiting in found.items():
             before = earlier.get(key, {})
             since = partial(history.written_since, key)
@@ -203,9 +204,13 @@ class ChangeSet:
                 levels.must_be_one(before, [one.origin for one in fresh])
             except Rejected as error:
                 self._refuse(fresh, error, key)
+                if before:
+                    # Where the item's levels come from is known: another source does not count.
+                    continue
             else:
                 items[key] = sorted([*items.get(key, ()), *(one.number for one in fresh)])
-        return {key: [one.origin for one in waiting] for key, waiting in found.items()}
+            origins[key] = [one.origin for one in waiting]
+        return origins
 
     def _is_old(
         self,

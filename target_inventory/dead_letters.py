@@ -42,6 +42,11 @@ class Letter:
         """By what a list names it."""
         return str(self.record.get("sku") or self.record.get("provider_item_id") or "")
 
+    @property
+    def name(self) -> str:
+        """What a message calls it: its SKU, or the item that it speaks of; empty if it has none."""
+        return self.sku if self.kind or self.key is None else " ".join(self.key)
+
     def line(self, at: datetime) -> bytes:
         """As a RECORD message; Singer readers ignore what stands besides the record."""
         message = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -412,12 +412,15 @@ class TargetInventory(Target):
     def _bury(self, run: Run, *, clean: bool) -> None:
         """Keep the rejected records. `clean` says that nothing else went wrong."""
         letters, path = run.letters, self.own.dead_letters
-        reasons = Counter((one.stream, one.reason) for one in letters if not one.kind)
-        for (stream, reason), count in reasons.most_common(EXAMPLES):
-            times = "" if count == 1 else f" ({many(count, 'record')})"
-            LOG.warning("%s: rejected: %s%s", stream, reason, times)
-        for kind in ("unmapped", "ambiguous"):
-            self._list(kind, getattr(run.report, kind))
+        groups: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for one in letters:
+            stream = "" if one.kind else f"{one.stream}: rejected: "
+            groups[stream, one.reason][one.name] = None
+        # The most common reasons first.
+        for (stream, reason), names in sorted(groups.items(), key=lambda one: -len(one[1]))[
+            :EXAMPLES
+        ]:
+            LOG.warning("%s%s%s", stream, reason, _named(list(names)))
         if self.own.mode == "plan":
             return
         fed_back = dead_letters.is_same_file(path, self._input_path)
@@ -431,14 +434,6 @@ class TargetInventory(Target):
         run.told()
         if letters:
             LOG.warning("rejected and kept in %s: %s", path, many(len(letters), "record"))
-
-    @staticmethod
-    def _list(kind: str, skus: Sequence[str]) -> None:
-        """The SKUs that stand for no item, or for several."""
-        if skus:
-            named = one_line(", ".join(skus[:EXAMPLES]))
-            more = ", ..." if len(skus) > EXAMPLES else ""
-            LOG.warning("%s: %s: %s%s", kind, many(len(skus), "SKU"), named, more)
 
     def _finish(self, run: Run) -> None:
         failure, report = self.message_reader.failure, run.report
@@ -478,6 +473,14 @@ class TargetInventory(Target):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         SIGNALS.arrived(signum, frame)
+
+
+def _named(names: Sequence[str]) -> str:
+    """How many, and the first of them, for the end of a sentence."""
+    known = one_line(", ".join(name for name in names[:EXAMPLES] if name))
+    more = ", ..." if len(names) > EXAMPLES else ""
+    count = "" if len(names) == 1 else f" ({many(len(names), 'item')})"
+    return f"{count}: {known}{more}" if known else count
 
 
 def _writable() -> list[str]:

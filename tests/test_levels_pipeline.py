@@ -148,7 +148,7 @@ def test_every_item_that_is_known_gets_the_warehouses_level_and_no_other_moves(p
     assert pipe.levels == before | wanted
     assert first.report["written"] == sum(before[key] != level for key, level in wanted.items())
     assert first.report["unmapped"] == ["BlueWidget-1", "BlueWidget-5"]
-    assert "unmapped: 2 SKUs: BlueWidget-1, BlueWidget-5" in first.err
+    assert "where it goes (2 items): BlueWidget-1, BlueWidget-5" in first.err
     second = pipe.run()
     assert (second.target, second.report["written"]) == (0, 0)
     assert second.report["unchanged"] == len(wanted)

@@ -58,7 +58,12 @@ def is_of_the_sandbox(url: str) -> bool:
 class AmazonFbaSettings(ProviderSettings):
     """Amazon FBA: what one seller account has in Amazon's fulfillment network, in one region."""
 
-    client_id: Text = Field(description="Client id of the app (Login with Amazon).")
+    client_id: Text = Field(
+        description=(
+            "Client id of the app (Login with Amazon). It is the same for all sellers who use the "
+            "app: set account, too, where several are read."
+        )
+    )
     client_secret: Secret = Field(
         description="Client secret of the app. It must be rotated every 180 days."
     )

@@ -12,6 +12,7 @@ import logging
 import os
 import weakref
 from array import array
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -257,10 +258,11 @@ class S2(Session):
             InventoryError: one of the two cannot be read.
         """
         overview = self.overview()
-        if self._products is None:
-            self._products = Products(overview.lists["products"])
-        pieces = overview.lists["warehouses"].pieces()
-        places = {one.id: one.name for piece in pieces for one in wire.named(piece)}
+        with _in_list("products"):
+            self._products = self._products or Products(overview.lists["products"])
+        with _in_list("warehouses"):
+            pieces = overview.lists["warehouses"].pieces()
+            places = {one.id: one.name for piece in pieces for one in wire.named(piece)}
         self._levels = wire.Levels(self._products.get, places)
         return LevelsOf(self._levels.of, overview.asked)
 
@@ -415,6 +417,15 @@ def read_items(session: S2, request: ReadRequest) -> Iterator[Page]:
     """
     yield from _read(session, request, "items", wire.ItemReader())
     session.report_levels()
+
+
+@contextmanager
+def _in_list(name: str) -> Iterator[None]:
+    """Say in which list a row is wrong: the levels of items need the other two."""
+    try:
+        yield
+    except Malformed as error:
+        raise Malformed(f"{name}: {error.message}") from None
 
 
 def levels(session: S2) -> LevelsOf:

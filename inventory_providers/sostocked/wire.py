@@ -417,7 +417,8 @@ class _Told:
         # A product stands once in a market: twice means two that nothing tells apart.
         is_again = market in self.markets
         self.markets.add(market)
-        if self.is_unclear or units is None or (units == self.units and not is_again):
+        says_nothing = units is None and (self.units is None or not is_again)
+        if self.is_unclear or says_nothing or (units == self.units and not is_again):
             return False
         self.is_unclear = is_again or self.units is not None
         self.units = None if self.is_unclear else units
@@ -433,13 +434,16 @@ class Levels:
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str, str], _Told] = {}
-        self._unclear = 0
+        self._unclear = self._nameless = 0
         self._example = ""
 
     def of(self, record: Record) -> tuple[Level, ...]:
         """The level of a row's product in its warehouse, where it is a new one or another."""
         place = _first(record, ("warehouse",)) or EVERYWHERE
         sku, item = _first(record, ("area_skus",)), _first(record, _NAMING_IT)
+        if not item:
+            self._nameless += 1
+            return ()
         market, units = _first(record, ("areas", "marketplace")), record["warehouses"]
         told = self._told.get((place, sku, item))
         if told is None:
@@ -460,7 +464,10 @@ class Levels:
         return (level,)
 
     def report(self) -> None:
-        """Say of how many levels the rows do not agree."""
+        """Say of how many levels the rows do not agree, and how many rows name no product."""
+        if self._nameless:
+            told = "%s: %d rows name no product, and give no level"
+            LOG.warning(told, WAREHOUSES.stream, self._nameless)
         if self._unclear:
             LOG.warning(
                 "%s: the rows of %d products in a warehouse do not agree on their stock, such as "

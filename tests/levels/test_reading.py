@@ -278,6 +278,28 @@ def test_the_last_message_is_a_state_also_where_it_says_nothing_new(bench: Bench
     full = dict.fromkeys(streams, "FULL_TABLE")
     first = bench.good(*streams, methods=full)
     second = bench.good(*streams, methods=full, state=first.state or None)
-    for result in (first, second):
+    quiet = bench.good(*streams, state=bench.good(*streams).state)
+    for result in (first, second, quiet):
         kinds = [message["type"] for message in result.messages]
         assert kinds[-1] == "STATE" or "STATE" not in kinds
+
+
+def test_under_another_name_of_the_account_every_level_comes(bench: Bench) -> None:
+    first = bench.good(truth.STREAM)
+    name = bench.room.name
+    bench.config[name]["account"] = "another"
+    second = bench.good(truth.STREAM, state=first.state)
+    assert len(second.records(truth.STREAM)) == len(first.records(truth.STREAM))
+    assert {record["account"] for record in second.records(truth.STREAM)} == {"another"}
+    assert len(bench.good(truth.STREAM, state=second.state).records(truth.STREAM)) <= len(
+        first.records(truth.STREAM)
+    )
+
+
+def test_a_map_that_drops_the_levels_leaves_their_history_for_later(bench: Bench) -> None:
+    bench.config["stream_maps"] = {truth.STREAM: None}
+    dropped = bench.good(bench.source, truth.STREAM)
+    assert not dropped.records(truth.STREAM)
+    del bench.config["stream_maps"]
+    later = bench.good(bench.source, truth.STREAM, state=dropped.state)
+    assert dict(map(truth.told, later.records(truth.STREAM))) == bench.truth()

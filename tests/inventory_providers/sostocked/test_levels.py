@@ -108,7 +108,6 @@ def test_a_product_without_a_warehouse_is_in_all(warehouse: str | None) -> None:
         (("area_asins",), "X0001"),
         (("area_asins", "area_fn_skus"), "BW-1"),
         (("area_asins", "area_fn_skus", "area_skus"), "Widget, Blue"),
-        (("area_asins", "area_fn_skus", "area_skus", "product_name"), ""),
     ],
 )
 @pytest.mark.parametrize("blank", [None, ""])
@@ -118,6 +117,12 @@ def test_an_item_is_named_by_the_best_that_there_is(
     (level,) = levels_of([row(**dict.fromkeys(missing, blank))])
     assert level.provider_item_id == item
     assert level.sku == ("" if "area_skus" in missing else "BW-1")
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_a_row_that_names_no_product_gives_no_level(blank: str | None) -> None:
+    names = ("area_asins", "area_fn_skus", "area_skus", "product_name")
+    assert levels_of([row(**dict.fromkeys(names, blank))]) == []
 
 
 def test_an_fn_sku_that_comes_later_or_in_one_market_alone_makes_no_other_item() -> None:
