@@ -17,8 +17,8 @@ def main(name: str, module: str) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop_at_once)
-    # Imported here: half a second in which nothing has begun yet.
+    # Imported here: half a second in which nothing has begun yet. A command that begins something
+    # listens to signals itself from then on (`command.SIGNALS`).
     from inventory_providers import command  # noqa: PLC0415
 
-    command.SIGNALS.listen()
     command.run(name, lambda: command.click_main(import_module(module).COMMAND))

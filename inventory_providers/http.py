@@ -289,7 +289,15 @@ class Door:
                 place=self.names.provider,
                 advice=f"Check {self.names.api_url}; if it is right, ask the provider",
             )
-        raise Unavailable(tried, place=self.names.provider, silent=attempt.silent)
+        never = trouble.cause.startswith(NO_CONNECTION)
+        raise Unavailable(
+            tried,
+            place=self.names.provider,
+            silent=attempt.silent,
+            advice=f"{Unavailable.usual_advice}; if it never worked, check {self.names.api_url}"
+            if never
+            else None,
+        )
 
     def _once(self, call: Call, file: IO[bytes] | None) -> Answer:
         if self._pace is not None:
@@ -415,8 +423,9 @@ class _Attempt:
         return float(max(min(jittered, left), trouble.after or 0.0, 0.01))
 
 
+NO_CONNECTION = "no connection"
 _CAUSES: dict[type[httpx.HTTPError], str] = {
-    httpx.ConnectError: "no connection",
+    httpx.ConnectError: NO_CONNECTION,
     httpx.ConnectTimeout: "no connection in time",
     httpx.ReadTimeout: "no answer in time",
     httpx.WriteTimeout: "the request was not taken in time",

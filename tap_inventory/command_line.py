@@ -107,6 +107,8 @@ def COMMAND(  # noqa: N802 - a constant to its users
 
 
 def _do(tap: TapInventory, *, discover: bool, test: str | None) -> None:
+    # Until here nothing has begun: a signal ends the process at once.
+    command.SIGNALS.listen()
     if discover:
         with command.standard_output():
             tap.run_discovery()

@@ -82,9 +82,15 @@ def _bookmarks(state: Any, known: Collection[str]) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ConfigError("the state must be a JSON object", place="state")
     bookmarks = state.get("bookmarks") if state else {}
+    if state.get("type") == "STATE":
+        raise ConfigError(
+            "it is a whole STATE message", place="state", advice="Keep only what is its value"
+        )
     if not isinstance(bookmarks, dict):
         raise ConfigError(
-            "there is no object `bookmarks`: not a state of this tap", place="state", advice=ADVICE
+            "there is no object `bookmarks`: not a state of this tap",
+            place="state",
+            advice="Give the file that this tap's STATE was kept in, or none to read everything",
         )
     if bookmarks and not any(_is_ours(name, known) for name in bookmarks):
         raise ConfigError(

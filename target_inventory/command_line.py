@@ -47,6 +47,8 @@ def COMMAND(  # noqa: N802 - a constant to its users
         target = TargetInventory(
             config=merged, parse_env_config=from_environment, input_path=input_path
         )
+    # Until here nothing has begun: a signal ends the process at once.
+    command.SIGNALS.listen()
     if input_path is None:
         if sys.stdin.isatty():
             command.say(NAME, "reading Singer messages from the terminal; end with Ctrl-D")

@@ -81,7 +81,11 @@ class SkuMap:
         except UnicodeDecodeError:
             raise _wrong("it is not UTF-8 text") from None
         except OSError as error:
-            raise _wrong(f"cannot read {one_line(path)}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot read {one_line(path)}: {error.strerror}",
+                place=PLACE,
+                advice="Correct it; a relative path begins where the target runs",
+            ) from None
 
     def target(self, sku: str) -> str:
         """The target SKU of a source SKU.
