@@ -9,9 +9,11 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from singer_sdk.testing.runners import TapTestRunner
 
 from inventory_providers import registry
+from inventory_providers.environment import Environment
 from inventory_providers.sandbox.room import Clock
 from inventory_providers.sandbox.server import SandboxServer, rooms
 from tap_inventory.tap import TapInventory
+from tests.conftest import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +49,10 @@ def _suite(provider: str) -> type:
         @pytest.fixture(scope="class")
         @classmethod
         def runner(cls) -> Iterator[TapTestRunner]:
-            with SandboxServer(rooms(Clock(), size=300, names=[provider])) as server:
+            clock = Clock()
+            # The suite makes one tap after another, each with a fresh idea of the provider's pace.
+            environment = Environment(clock=FakeClock(clock.step))
+            with SandboxServer(rooms(clock, size=300, names=[provider]), clock=clock) as server:
                 config = {provider: server.settings(provider)}
                 runner = TapTestRunner(
                     TapInventory,
@@ -55,6 +60,7 @@ def _suite(provider: str) -> type:
                     catalog=_asking(config),
                     suite_config=EVERYTHING,
                     parse_env_config=False,
+                    environment=environment,
                 )
                 runner.sync_all()
                 yield runner
