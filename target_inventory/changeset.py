@@ -51,6 +51,15 @@ class Wanted(NamedTuple):
         found: Record = loads_leniently(self.line)
         return found
 
+    def rejected(
+        self, reason: str, key: Key | None, live: Fields | None = None, kind: str = ""
+    ) -> Letter:
+        """The record as a dead letter that shows what stands there; it asks for the same again."""
+        shown = None if live is None else dict(live)
+        return Letter(
+            self.write.stream, self.record, reason, shown, key, self.number, self.letter, kind
+        )
+
 
 class _Waiting(NamedTuple):
     """A level: its place in the input, where it came from, and the dead letter that it was."""
@@ -230,17 +239,7 @@ class ChangeSet:
     def _refuse(self, waiting: list[_Waiting], error: Rejected, key: Key | None) -> None:
         for one in waiting:
             wanted = self._wanted(one.number, ())
-            letter = Letter(
-                wanted.write.stream,
-                wanted.record,
-                error.message,
-                None,
-                key,
-                one.number,
-                one.letter,
-                error.kind,
-            )
-            self.letters.append(letter)
+            self.letters.append(wanted.rejected(error.message, key, kind=error.kind))
 
     def said(self, provider: str, key: Key) -> set[str]:
         """What the input speaks of at one item: names of fields, and events."""

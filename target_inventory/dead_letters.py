@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from inventory_providers.jsonio import dumps
 from inventory_providers.times import rfc3339
 from target_inventory import files
+from target_inventory.words import called
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Letter:
     @property
     def sku(self) -> str:
         """By what a list names it."""
-        return str(self.record.get("sku") or self.record.get("provider_item_id") or "")
+        return called(self.record)
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from inventory_providers import levels
 from inventory_providers.times import rfc3339
 from target_inventory.plan import shown
-from target_inventory.words import many
+from target_inventory.words import called, many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -260,7 +260,7 @@ def _source(planned: Planned) -> str:
     if not planned.is_level:
         return '<td class="key"></td><td class="n available"></td>'
     record = planned.wanted[-1].record
-    sku = record.get("sku") or record.get("provider_item_id") or ""
+    sku = called(record)
     available = _text(shown(record.get("available")))
     return f'<td class="key" dir="auto">{_text(sku)}</td><td class="n available">{available}</td>'
 

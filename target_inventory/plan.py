@@ -9,7 +9,6 @@ from inventory_providers import levels
 from inventory_providers.contract import Change
 from inventory_providers.errors import InputError, Rejected
 from inventory_providers.jsonio import dumps
-from target_inventory.dead_letters import Letter
 from target_inventory.sku_map import Unmapped
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from inventory_providers.contract import Fields, Key, Record, Wish, Write
     from target_inventory.changeset import Wanted
+    from target_inventory.dead_letters import Letter
     from target_inventory.journal import Status
 
 # How the key of an addition begins that is made to reach a level.
@@ -50,12 +50,7 @@ class Planned:
     def rejected(self, reason: str, live: Fields | None = None) -> list[Letter]:
         """The records as dead letters; fed back, they ask for the same again."""
         level = self.change.before if live is None else live
-        shown = None if level is None else dict(level)
-        key = self.change.key
-        return [
-            Letter(one.write.stream, one.record, reason, shown, key, one.number, one.letter)
-            for one in self.wanted
-        ]
+        return [one.rejected(reason, self.change.key, level) for one in self.wanted]
 
     def lines(self) -> Iterator[bytes]:
         """One JSON line per changed field: stream, key, field, before, after.
@@ -185,7 +180,7 @@ class Planner:
             if wish.event is not None and self._is_done(one):
                 item.plan.unchanged += 1
                 return
-            if one.write.effect == "raise" or (wish.event or "").startswith(RAISED):
+            if one.write.effect == "raise" or is_raise(wish.event):
                 self._must_be_known(item.key)
             item.take(one)
             if wish.event is not None:
@@ -245,7 +240,7 @@ class _Item:
         write, wish, state = one.write, one.wish, self._state
         if state is None and write.stream == levels.STREAM:
             raise Unmapped("unmapped: no item has this SKU where it goes")
-        if state is None and write.effect in {"set", "add", "raise"}:
+        if state is None and write.effect in {"set", "add"}:
             name = " and ".join(write.items.key)
             raise Rejected(f"unknown {name}: the provider has no such item")
         if write.effect == "raise":
@@ -286,16 +281,7 @@ class _Item:
 
     def reject(self, one: Wanted, error: Rejected) -> None:
         """It becomes a dead letter that shows what stands there."""
-        letter = Letter(
-            one.write.stream,
-            one.record,
-            error.message,
-            None if self._live is None else dict(self._live),
-            self.key,
-            one.number,
-            one.letter,
-            error.kind,
-        )
+        letter = one.rejected(error.message, self.key, self._live, error.kind)
         self.plan.letters.append(letter)
         self._watched = True
 
@@ -339,6 +325,11 @@ class _Item:
     def _plan(self, write: Write, change: Change, wanted: Sequence[Wanted]) -> None:
         self.plan.changes.append(Planned(write, change, wanted))
         self._base = change.after
+
+
+def is_raise(event: str | None) -> bool:
+    """Whether an addition of that key is made to reach a level."""
+    return event is not None and event.startswith(RAISED)
 
 
 def raised(change: Change, level: str, run: str) -> Change:

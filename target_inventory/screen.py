@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from target_inventory.plan import shown
+from target_inventory.words import called
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +60,7 @@ def _origin(planned: Planned) -> str:
     if not planned.is_level:
         return ""
     record = planned.wanted[-1].record
-    name = record.get("sku") or record.get("provider_item_id")
-    return printable(f"{name}: {shown(record.get('available'))} available")
+    return printable(f"{called(record)}: {shown(record.get('available'))} available")
 
 
 def _is_number(value: Any) -> bool:

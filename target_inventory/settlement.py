@@ -17,8 +17,7 @@ from inventory_providers.contract import Wish
 from inventory_providers.errors import Denied, Malformed, Rejected, Unavailable, Uncertain
 from target_inventory.apply import BROKEN, Doubt, is_absent
 from target_inventory.changeset import Wanted, line_of
-from target_inventory.dead_letters import Letter
-from target_inventory.plan import RAISED, Planned
+from target_inventory.plan import Planned, is_raise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from inventory_providers.contract import Fields, Key, Write
     from target_inventory.apply import Lane
+    from target_inventory.dead_letters import Letter
     from target_inventory.journal import Entry, Status
 
 
@@ -242,15 +242,13 @@ class Settlement:
         self.settled.unknown.append(Doubt(self._writes[entry.stream], entry.change, cause))
 
     def _letter(self, entry: Entry, reason: str, live: Fields | None) -> None:
-        one, shown = self._wanted(entry), None if live is None else dict(live)
-        key = entry.change.key
-        letter = Letter(one.write.stream, one.record, reason, shown, key, -entry.id)
+        letter = self._wanted(entry).rejected(reason, entry.change.key, live)
         self.settled.letters.append(letter)
 
     def _wanted(self, entry: Entry) -> Wanted:
         """What it asks for; of an addition that was to reach a level, that level."""
         change, write = entry.change, self._writes[entry.stream]
-        if (change.event or "").startswith(RAISED) and change.after is not None:
+        if is_raise(change.event) and change.after is not None:
             return self._raised(entry, write, change.after[write.items.level])
         wish = Wish(change.key, change.asked, extra=change.extra, event=change.event)
         return Wanted(-entry.id, write, wish, line_of(write.record(change)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
-    from inventory_providers.contract import Key
+    from inventory_providers.contract import Key, Record
 
 
 def many(count: int, noun: str) -> str:
@@ -18,3 +18,8 @@ def many(count: int, noun: str) -> str:
 def item(key: Key) -> str:
     """An item for a message: its key comes from outside."""
     return one_line(" ".join(key))
+
+
+def called(record: Record) -> str:
+    """By what a message names a level from elsewhere: its SKU, or the item's id; empty for none."""
+    return str(record.get("sku") or record.get("provider_item_id") or "")
