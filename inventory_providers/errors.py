@@ -137,6 +137,12 @@ class Rejected(InventoryError):
     kind: ClassVar[str] = ""
 
 
+class Untracked(Rejected):
+    """The provider does not keep stock of the item, so a level of it means nothing."""
+
+    kind: ClassVar[str] = "untracked"
+
+
 class Uncertain(_NotAnswered):
     """A write left us and its outcome is not known."""
 

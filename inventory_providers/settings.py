@@ -58,7 +58,7 @@ def _check_url(url: str) -> str:
     if parts.netloc.endswith(":"):
         raise _wrong_url("has a colon and no port behind it")
     if parts.scheme not in {"https", "http"} or not host:
-        raise _wrong_url("must be an https URL")
+        raise _wrong_url("must be an https URL, with https:// before the host")
     if parts.username is not None or parts.password is not None:
         raise _wrong_url("must not contain a user name or a password; they have their own settings")
     if parts.query or parts.fragment:

@@ -170,7 +170,7 @@ class Airflow:
         names = [{"name": name, "provider": of, "settings": {}} for name, of in PROVIDERS.items()]
         # No overlap: a row that comes twice would look like one that was not kept.
         names[list(PROVIDERS).index("warehouse")]["settings"] = {"lookback_seconds": 0}
-        settings = {"max_rejected": 100}
+        settings = {"leave_out": ["unmapped", "untracked"]}
         route = {"name": ROUTE, "from": "warehouse", "to": "shop", "settings": settings}
         return {"loader": "target-jsonl", "accounts": names, "write_back": [route]}
 

@@ -117,8 +117,8 @@ class Pipe:
             SHOP: config[SHOP],
             "levels_to": SHOP,
             "report_path": str(folder / "report.json"),
-            # What is not tracked in the shop, or not known there, is listed and left alone.
-            "max_rejected": 100,
+            # What is not known in the shop, or not tracked there, is listed and left alone.
+            "leave_out": ["unmapped", "untracked"],
         }
         found = subprocess.run([*self._tap, "--discover"], capture_output=True, check=True)
         streams = json.loads(found.stdout)["streams"]
@@ -149,8 +149,9 @@ class Pipe:
             ends = f"tap-inventory ended with {tap.returncode}, target-inventory {done.returncode}"
             sys.exit(ends)
         report = json.loads((self._folder / "report.json").read_bytes())
-        for reason, count in report["rejected_by_reason"].items():
-            say(f"    {count:>5}  {reason}")
+        for kind in self._settings["leave_out"]:
+            first, *others = skus = report[kind]
+            say(f"    {len(skus):>5}  {kind}, left out: {first}{', ...' if others else ''}")
 
 
 def story(commands: Path, folder: Path, url: str) -> None:

@@ -13,6 +13,12 @@ if [[ $# -lt 3 || $# -gt 4 ]]; then
     echo "usage: ${0##*/} TAP_CONFIG TARGET_CONFIG STATE_FILE [CATALOG]" >&2
     exit 2
 fi
+for command in tap-inventory target-inventory; do
+    if ! command -v "$command" >/dev/null; then
+        echo "pipeline: $command is not on the path: activate the environment that it is in" >&2
+        exit 2
+    fi
+done
 state=$3
 tap=(tap-inventory --config "$1")
 [[ $# -eq 4 ]] && tap+=(--catalog "$4")

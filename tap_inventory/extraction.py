@@ -182,7 +182,7 @@ class Extraction:
         place = self._outputs[0].place
         if (denied := self._tap.denied(self._source.room)) is not None:
             return Denied(
-                f"not read, since the sign-in was refused ({denied.message})",
+                f"not read: {denied.message}",
                 place=place,
                 advice=denied.advice,
             )

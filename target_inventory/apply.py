@@ -25,7 +25,7 @@ from inventory_providers.errors import (
     Uncertain,
 )
 from target_inventory.journal import Intended
-from target_inventory.words import item, many
+from target_inventory.words import EXAMPLES, item, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -40,8 +40,6 @@ LOG = logging.getLogger("target-inventory")
 
 # How often a batch whose answer was lost is sent again, each time only what is not yet written.
 TRIES = 4
-# So many are named in the log; the report counts them all.
-EXAMPLES = 10
 SEEN = "read back"
 BROKEN = "not sent: what comes before it for this item was refused"
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Fewer SKUs than this are somebody's day's work, not a mistake in a pipeline.
 MANY = 10
 MOST_BEYOND_DELTA_PERCENT = 50
+FOR_A_PLAN = (
+    "To carry this plan out as it is, raise the limit for that one run; nothing was written"
+)
 # What a wrong unit does to a level: cents for euros, grams for kilograms.
 FACTORS = frozenset({Fraction(100), Fraction(1000), Fraction(1, 100), Fraction(1, 1000)})
 
@@ -57,14 +60,15 @@ class Judgement:
     letters: list[Letter] = field(default_factory=list)
     hits: list[str] = field(default_factory=list)
 
-    def must_pass(self) -> None:
-        """Raise what the run ends with.
+    def must_pass(self, mode: str = "apply") -> None:
+        """Raise what a run in this mode ends with.
 
         Raises:
             Guarded: nothing may be written.
         """
         if self.hits:
-            raise Guarded("; ".join(self.hits), place="guards")
+            advice = FOR_A_PLAN if mode == "plan" else None
+            raise Guarded("; ".join(self.hits), place="guards", advice=advice)
 
 
 def judge(plans: Sequence[Plan], guards: Guards) -> Judgement:

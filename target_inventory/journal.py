@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Status = Literal["intended", "sent", "done", "refused", "withdrawn", "replaced", "unknown"]
 
 # Tells a journal from other SQLite files ("sinv"), and its tables from later ones.
-APPLICATION, VERSION = 0x73696E76, 2
+APPLICATION, VERSION = 0x73696E76, 3
 
 _TABLES = """
 CREATE TABLE requests (
@@ -89,6 +89,16 @@ CREATE TABLE origins (
     PRIMARY KEY (account, item, place)
 ) WITHOUT ROWID
 """
+
+# New in version 3: by which rules, places and SKU map the levels of an account were published last.
+_TERMS = """
+CREATE TABLE terms (
+    account TEXT PRIMARY KEY,
+    terms TEXT NOT NULL
+) WITHOUT ROWID
+"""
+# What each version has that the one before it has not.
+_NEW_TABLES = {2: _ORIGINS, 3: _TERMS}
 
 _UNDER_WAY = """
 SELECT change FROM writes JOIN requests ON requests.id = request
@@ -195,10 +205,10 @@ class Journal:
             self.create()
         elif application != APPLICATION:
             raise ConfigError(f"{path} is not a journal of ours", place="journal_path")
-        elif version == 1:
-            self._upgrade()
-        elif version != VERSION:
+        elif version not in range(1, VERSION + 1):
             raise ConfigError(f"{path} is of another version of this target", place="journal_path")
+        else:
+            self._upgrade(version)
         # Not before: the file of somebody else stays as it is.
         self._connection.execute("PRAGMA journal_mode = TRUNCATE")
 
@@ -207,14 +217,19 @@ class Journal:
         with self._step() as cursor:
             for statement in _TABLES.split(";"):
                 cursor.execute(statement)
-            cursor.execute(_ORIGINS)
             cursor.execute(f"PRAGMA application_id = {APPLICATION}")
-            cursor.execute(f"PRAGMA user_version = {VERSION}")
+            self._complete(cursor, 1)
 
-    def _upgrade(self) -> None:
-        with self._step() as cursor:
-            cursor.execute(_ORIGINS)
-            cursor.execute(f"PRAGMA user_version = {VERSION}")
+    def _upgrade(self, version: int) -> None:
+        if version < VERSION:
+            with self._step() as cursor:
+                self._complete(cursor, version)
+
+    @staticmethod
+    def _complete(cursor: sqlite3.Cursor, version: int) -> None:
+        for newer in range(version + 1, VERSION + 1):
+            cursor.execute(_NEW_TABLES[newer])
+        cursor.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _step(self) -> Iterator[sqlite3.Cursor]:
@@ -414,6 +429,24 @@ class Journal:
             places = known.setdefault(tuple(loads(item.encode())), {})
             places[tuple(loads(place.encode()))] = observed
         return known
+
+    def keep_terms(self, account: str, terms: str) -> None:
+        """Remember by which terms levels are published from now on."""
+        if self.terms(account) != terms:
+            with self._step() as cursor:
+                cursor.execute(
+                    "INSERT INTO terms VALUES (?, ?) ON CONFLICT DO UPDATE SET terms ="
+                    " excluded.terms",
+                    (account, terms),
+                )
+
+    def terms(self, account: str) -> str | None:
+        """Those of the last run that published levels, if there was one."""
+        with _explained(None):
+            found = self._connection.execute(
+                "SELECT terms FROM terms WHERE account = ?", (account,)
+            ).fetchone()
+        return None if found is None else str(found[0])
 
     # ---- dead letters --------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from inventory_providers.contract import Address, Wish
 from inventory_providers.errors import ConfigError, Rejected
 from target_inventory import rules
 from target_inventory.sku_map import Ambiguous, SkuMap, Unmapped
-from target_inventory.words import many
+from target_inventory.words import many, some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,11 +52,13 @@ class Levels:
     """The way of `inventory_levels` to one provider.
 
     `write` parses a record to a wish whose key is an address; the index turns it into an item's.
+    `terms` is another text wherever the same records would be published in another way.
     """
 
     provider: str
     write: Write
     own: TargetSettings
+    terms: str = ""
 
     def counts(self, record: Record) -> bool:
         """Whether a record is one of those that `levels_from` wants.
@@ -94,7 +96,7 @@ class Levels:
             )
         items = {one.source[4] for one in now} | self._recent_items(earlier, now)
         if len(named_items := sorted(filter(None, items))) > 1:
-            named = _some(named_items)
+            named = some(named_items, NAMED)
             raise Ambiguous(f"ambiguous: several items have this SKU where it comes from ({named})")
 
     def _recent_items(
@@ -112,11 +114,6 @@ class Levels:
         }
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first of them."""
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-
-
 def to(provider: str, settings: ProviderSettings, own: TargetSettings) -> Levels:
     """How levels get to a provider that can be written to.
 
@@ -128,7 +125,8 @@ def to(provider: str, settings: ProviderSettings, own: TargetSettings) -> Levels
     room.publishing.permit(settings)
     sku_map = None if own.sku_map_path is None else SkuMap.read(own.sku_map_path)
     parse = partial(_wish, room=room, settings=settings, own=own, sku_map=sku_map)
-    return Levels(provider, replace(write_of(room), parse=parse), own)
+    terms = f"{own.rules!r} {own.levels_from!r} {sku_map and sku_map.digest}"
+    return Levels(provider, replace(write_of(room), parse=parse), own, terms)
 
 
 def write_of(room: Provider) -> Write:
@@ -189,7 +187,7 @@ def _address(record: Record, provider: str, *, is_own: bool) -> Address:
         return Address("sku", sku)
     if item:
         raise Unmapped(f"unmapped: no SKU, and its provider_item_id is not one of {provider}")
-    raise Unmapped("unmapped: neither sku nor provider_item_id is given")
+    raise Rejected("neither sku nor provider_item_id is given")
 
 
 def origin_of(record: Record, now: datetime) -> Origin:
@@ -218,7 +216,7 @@ def key_of(address: Address, index: Index) -> Key:
     name = "SKU" if address.kind == "sku" else "provider_item_id"
     if not keys:
         raise Unmapped(f"unmapped: no item has this {name} where it goes")
-    named = _some([" ".join(key) for key in keys])
+    named = some([" ".join(key) for key in keys], NAMED)
     raise Ambiguous(f"ambiguous: this {name} stands for {many(len(keys), 'item')} ({named})")
 
 

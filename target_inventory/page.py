@@ -39,7 +39,7 @@ HEAD, TAIL = 56, 24
 # A reason has a sentence of its own besides the names in it.
 REASON = 300
 # So much of each table: a browser shows that at once, and a mail takes it.
-MOST_CHANGES, MOST_REJECTED = 4_000_000, 500_000
+MOST_CHANGES, MOST_REJECTED = 4_000_000, 400_000
 # So many of the records that were rejected for one reason are named.
 NAMED = 20
 
@@ -132,16 +132,19 @@ def made(
     report: Report,
     own: TargetSettings,
     at: datetime,
+    *,
+    left_out: Sequence[Letter] = (),
 ) -> bytes:
     """The page, as a file: UTF-8, HTML5, without a credential."""
     rows = rows_of((shop.title, plan) for shop, plan in plans)
     parts = [
         *_begin(plans, own, at),
         *_guards(report),
-        *_totals(rows, letters, report),
+        *_totals(rows, report, rejected=len(letters), left_out=report.left_out + len(left_out)),
         *_rules(rows, own.rules),
         *_changes(rows, several=len(plans) > 1),
-        *_rejected(letters),
+        *_reasons("rejected", "Rejected", letters),
+        *_reasons("left-out", "Left out, as leave_out says", left_out),
         *_end(own),
     ]
     return "\n".join(parts).encode()
@@ -178,7 +181,7 @@ def _guards(report: Report) -> Iterator[str]:
     yield "</section>"
 
 
-def _totals(rows: Sequence[Row], letters: Sequence[Letter], report: Report) -> Iterator[str]:
+def _totals(rows: Sequence[Row], report: Report, *, rejected: int, left_out: int) -> Iterator[str]:
     moves = [row.delta for row in rows if row.is_level and row.delta is not None]
     totals = {
         "changes": report.planned,
@@ -187,8 +190,8 @@ def _totals(rows: Sequence[Row], letters: Sequence[Letter], report: Report) -> I
         "to zero": sum(row.risk == Risk.ZERO for row in rows),
         "newly available": sum(row.is_new for row in rows),
         "unchanged": report.unchanged,
-        "rejected": len(letters),
-        "left out": report.left_out,
+        "rejected": rejected,
+        "left out": left_out,
     }
     yield '<dl class="totals">'
     yield from (f"<div><dt>{name}</dt><dd>{total:,}</dd></div>" for name, total in totals.items())
@@ -279,7 +282,7 @@ def _percent(share: Fraction) -> str:
     return f"{'-' if share < 0 else '+'}{number} %"
 
 
-def _rejected(letters: Sequence[Letter]) -> Iterator[str]:
+def _reasons(table: str, title: str, letters: Sequence[Letter]) -> Iterator[str]:
     if not letters:
         return
     names: dict[tuple[str, str], list[str]] = {}
@@ -289,8 +292,8 @@ def _rejected(letters: Sequence[Letter]) -> Iterator[str]:
     rows = _within(
         (_group(reason, names[kind, reason]) for (kind, reason), _ in counts), MOST_REJECTED
     )
-    yield f"<h2>Rejected: {many(len(letters), 'record')}</h2>"
-    yield '<table id="rejected"><thead><tr><th>reason</th>'
+    yield f"<h2>{title}: {many(len(letters), 'record')}</h2>"
+    yield f'<table id="{table}" class="reasons"><thead><tr><th>reason</th>'
     yield '<th class="n">records</th><th>which</th></tr></thead><tbody>'
     yield from rows
     yield "</tbody></table>"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from inventory_providers.jsonio import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from target_inventory.dead_letters import Letter
 
@@ -17,15 +19,18 @@ if TYPE_CHECKING:
 class Report:
     """Counts per outcome.
 
+    `read` are the records of streams that can be written, `skipped` those of all others.
     `settled` are writes of earlier runs that are found done, `superseded` dead letters that newer
     records have overtaken, `moved` writes that were confirmed and changed again by others.
-    `left_out` are levels from elsewhere that do not count here. `unmapped` and `ambiguous` are the
-    SKUs of those that stand for no item, or for several. `guards` says which limits stopped the
-    run.
+    `left_out` are levels from elsewhere that do not count here, or that are not wanted.
+    `unmapped`, `ambiguous` and `untracked` are the SKUs of those that stand for no item, for
+    several, or for one without tracking, whether they are left out or rejected. `guards` says
+    which limits stopped the run.
     """
 
     mode: str
     read: int = 0
+    skipped: int = 0
     settled: int = 0
     unchanged: int = 0
     superseded: int = 0
@@ -41,18 +46,22 @@ class Report:
     rejected_by_reason: dict[str, int] = field(default_factory=dict)
     unmapped: list[str] = field(default_factory=list)
     ambiguous: list[str] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
     guards: list[str] = field(default_factory=list)
 
-    def count_rejected(self, letters: Iterable[Letter]) -> None:
-        """Add rejected records."""
-        named: dict[str, dict[str, None]] = {"unmapped": {}, "ambiguous": {}}
-        for letter in letters:
-            self.rejected += 1
-            reasons = self.rejected_by_reason
-            reasons[letter.reason] = reasons.get(letter.reason, 0) + 1
-            if letter.kind:
-                named[letter.kind][letter.sku] = None
-        self.unmapped, self.ambiguous = list(named["unmapped"]), list(named["ambiguous"])
+    def count_rejected(self, rejected: Sequence[Letter], left_out: Sequence[Letter] = ()) -> None:
+        """Add rejected records, and those that would be if they were wanted."""
+        self.rejected += len(rejected)
+        self.left_out += len(left_out)
+        counts = Counter(self.rejected_by_reason)
+        counts.update(letter.reason for letter in rejected)
+        self.rejected_by_reason = dict(counts)
+        named: dict[str, dict[str, None]] = defaultdict(dict)
+        for letter in chain(rejected, left_out):
+            named[letter.kind][letter.sku] = None
+        self.unmapped, self.ambiguous, self.untracked = (
+            list(named[kind]) for kind in ("unmapped", "ambiguous", "untracked")
+        )
 
     def line(self) -> str:
         """One line for the terminal."""
@@ -64,7 +73,7 @@ class Report:
             parts.append(f"{self.planned} would change (nothing was written)")
         else:
             parts += [f"{self.written} written", f"{self.verified} verified by reading back"]
-        for name in ("settled", "superseded", "left_out", "moved", "rejected", "unknown"):
+        for name in ("skipped", "settled", "superseded", "left_out", "moved", "rejected", "unknown"):
             if count := getattr(self, name):
                 parts.append(f"{count} {name.replace('_', ' ')}")
         requests = f"{self.requests} request{'' if self.requests == 1 else 's'}"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from inventory_providers.errors import InventoryError, Rejected, Uncertain
 from target_inventory import guards
-from target_inventory.apply import EXAMPLES, Applier, Lane
+from target_inventory.apply import Applier, Lane
 from target_inventory.changeset import History
 from target_inventory.dead_letters import name_of
 from target_inventory.plan import Plan, Planner, decide
 from target_inventory.screen import Progress
 from target_inventory.settlement import Settled, Settlement
-from target_inventory.words import item, many
+from target_inventory.words import EXAMPLES, item, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -177,6 +177,19 @@ class Run:
             left = many(count, "unfinished write")
             LOG.warning("left alone in the journal: %s for %s", left, account)
 
+    @property
+    def rejected(self) -> list[Letter]:
+        """The letters that are kept."""
+        return [one for one in self.letters if not self._is_left_out(one)]
+
+    @property
+    def left_out(self) -> list[Letter]:
+        """Levels from elsewhere that the settings do not want to be rejected."""
+        return [one for one in self.letters if self._is_left_out(one)]
+
+    def _is_left_out(self, letter: Letter) -> bool:
+        return letter.kind in self._own.leave_out and letter.place > 0
+
     # ---- before anything new is sent ----
 
     def _find(self) -> None:
@@ -187,6 +200,7 @@ class Run:
                 continue
             assert shop.find is not None
             assert self._levels is not None
+            self._mention_terms(shop, self._levels)
             index = shop.find(lane.lane.session, addresses)
             journal, before = self._journal, len(self._changes.letters)
             history = History(
@@ -197,6 +211,15 @@ class Run:
             # What is left of earlier runs is settled first, and that moves levels.
             lane.seen = {} if lane.left else index.levels
         self.report.superseded += self._changes.superseded
+
+    def _mention_terms(self, shop: Shop, levels: Levels) -> None:
+        if self._journal.terms(shop.account) not in {None, levels.terms}:
+            LOG.warning(
+                "%s: rules, levels_from or the SKU map are others than in the run before: what an "
+                "incremental read does not bring stays as it was published. Let the tap read "
+                "everything once",
+                shop.name,
+            )
 
     def _settle(self) -> None:
         for lane in self._lanes:
@@ -235,7 +258,7 @@ class Run:
         self.report.guards = judgement.hits
         self.report.planned = sum(len(plan.changes) for plan in plans)
         self._announce([(lane.shop, lane.plan) for lane in self._lanes])
-        judgement.must_pass()
+        judgement.must_pass(self._own.mode)
         for lane in self._lanes:
             if lane.settlement is not None:
                 self._decide(lane, lane.settlement)
@@ -279,6 +302,8 @@ class Run:
     def _intend(self, progress: Progress) -> None:
         for lane in self._lanes:
             self._journal.keep_origins(lane.shop.account, lane.origins)
+            if self._levels is not None and lane.origins:
+                self._journal.keep_terms(lane.shop.account, self._levels.terms)
             keys = {planned.change.key for planned in lane.plan.changes}
             ghosts = self._journal.under_way(lane.shop.account, keys)
             lane.applier = Applier(lane.lane, ghosts=ghosts, advance=progress.advance)
@@ -341,7 +366,7 @@ class Run:
                 shop.account,
                 [
                     (one.key, name_of(at, one.place), self._newer(shop, one))
-                    for one in self.letters
+                    for one in self.rejected
                     if one.key is not None and one.stream in streams
                 ],
             )

@@ -175,7 +175,7 @@ OBJECTS: dict[str, type[BaseModel]] = {
     "rules": Rules,
     "levels_from": LevelsFrom,
 }
-FOR_LEVELS = ("sku_map_path", "rules", "levels_from")
+FOR_LEVELS = ("sku_map_path", "rules", "levels_from", "leave_out")
 
 
 class TargetSettings(BaseModel):
@@ -261,6 +261,14 @@ class TargetSettings(BaseModel):
         description=(
             "CSV with the columns source_sku and target_sku: what the items of inventory_levels "
             "are called where they go. A SKU that is not in it is rejected."
+        ),
+    )
+    leave_out: list[Literal["unmapped", "untracked"]] = Field(
+        default=[],
+        description=(
+            "Levels of inventory_levels that are left out and counted instead of rejected: "
+            "`unmapped` ones (the SKU is not in the map, or no item has it) and `untracked` ones "
+            "(tracking is off for the item)."
         ),
     )
     rules: Rules = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -79,13 +80,21 @@ class SkuMap:
             with Path(path).open(encoding="utf-8-sig", newline="") as file:
                 return cls(_pairs(file))
         except UnicodeDecodeError:
-            raise _wrong("it is not UTF-8 text") from None
+            raise _wrong("it is not UTF-8 text").at(f"{PLACE} {one_line(path)}") from None
+        except ConfigError as error:
+            raise error.at(f"{PLACE} {one_line(path)}") from None
         except OSError as error:
             raise ConfigError(
                 f"cannot read {one_line(path)}: {error.strerror}",
                 place=PLACE,
                 advice="Correct it; a relative path begins where the target runs",
             ) from None
+
+    @property
+    def digest(self) -> str:
+        """The same for maps that say the same, in whatever order."""
+        said = [*sorted(self._target.items()), *sorted((a, *b) for a, b in self._several.items())]
+        return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
 
     def target(self, sku: str) -> str:
         """The target SKU of a source SKU.
@@ -123,7 +132,7 @@ def _all_of(names: Collection[str]) -> str:
 
 
 def _wrong(message: str) -> ConfigError:
-    return ConfigError(message, place=PLACE, advice=ADVICE)
+    return ConfigError(message, advice=ADVICE)
 
 
 def _pairs(file: TextIO) -> Iterator[tuple[str, str]]:

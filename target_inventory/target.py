@@ -27,21 +27,21 @@ from inventory_providers.jsonio import NotJson, dumps
 from inventory_providers.settings import Lazily, without_nulls
 from inventory_providers.values import one_line
 from target_inventory import dead_letters, files, levels, page, plan, screen, settings
-from target_inventory.apply import EXAMPLES
 from target_inventory.changeset import ChangeSet
 from target_inventory.journal import Journal
 from target_inventory.reader import KeyMissing, LineReader, RecordBeforeSchema
 from target_inventory.report import Report
 from target_inventory.run import Run, Shop
 from target_inventory.undo import lines as way_back
-from target_inventory.words import many
+from target_inventory.words import EXAMPLES, many, some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import FrameType
 
     from inventory_providers.contract import Fields, Provider, Record, Wish, Write
     from inventory_providers.settings import ProviderSettings
+    from target_inventory.dead_letters import Letter
     from target_inventory.levels import Levels
     from target_inventory.plan import Plan
 
@@ -72,6 +72,7 @@ class TargetInventory(Target):
         self._targets: dict[str, tuple[str, Write]] = {}
         self._levels: Levels | None = None
         self._has_levels = self._counted = False
+        self._skipped = 0
         self._keys: dict[str, list[str]] = {}
         self._warned: set[str] = set()
         self._mapped = False
@@ -220,6 +221,7 @@ class TargetInventory(Target):
         missing = [key for key in self._keys.get(stream, ()) if key not in record]
         if missing:
             raise KeyMissing(f"a record of {stream} lacks its key {', '.join(missing)}")
+        self._skipped += 1
 
     def _leave_out(self, stream: str, record: dict[str, Any], letter: str | None) -> None:
         """A level that does not count here; a dead letter stays one."""
@@ -313,7 +315,12 @@ class TargetInventory(Target):
         start, changes = self.environment.clock.monotonic(), self._changes
         if self._has_levels:
             self._mention_left_out()
-        report = Report(mode=self.own.mode, read=changes.read, left_out=changes.left_out)
+        report = Report(
+            mode=self.own.mode,
+            read=changes.read,
+            left_out=changes.left_out,
+            skipped=self._skipped,
+        )
         run = Run(
             self.own,
             self._shops(),
@@ -349,7 +356,7 @@ class TargetInventory(Target):
             LOG.warning("%s: all are left out: none is of a place that counts", LEVELS)
 
     def _sum_up(self, run: Run, start: float) -> None:
-        run.report.count_rejected(run.letters)
+        run.report.count_rejected(run.rejected, run.left_out)
         run.report.seconds = self.environment.clock.monotonic() - start
         say(self.name, run.report.line())
 
@@ -379,12 +386,15 @@ class TargetInventory(Target):
             files.append(Path(self.own.plan_path), b"".join(lines), anew=True)
         if self.own.plan_page_path is not None:
             now = self.environment.clock.now()
-            made_page = page.made(plans, run.letters, run.report, self.own, now)
+            made_page = page.made(
+                plans, run.rejected, run.report, self.own, now, left_out=run.left_out
+            )
             files.append(Path(self.own.plan_page_path), made_page, anew=True)
-        planned = "planned change" if self.own.mode == "plan" else "change"
+        stopped = ", and a guard stops them" if run.report.guards else ""
+        planned = "planned change" if self.own.mode == "plan" or stopped else "change"
         for shop, made in plans:
             if made.changes:
-                title = f"{shop.title}: {many(len(made.changes), planned)}"
+                title = f"{shop.title}: {many(len(made.changes), planned)}{stopped}"
                 has_levels = any(one.is_level for one in made.changes)
                 rules = self.own.rules.describe() if has_levels else ""
                 screen.show(
@@ -411,16 +421,11 @@ class TargetInventory(Target):
 
     def _bury(self, run: Run, *, clean: bool) -> None:
         """Keep the rejected records. `clean` says that nothing else went wrong."""
-        letters, path = run.letters, self.own.dead_letters
-        groups: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        for one in letters:
-            stream = "" if one.kind else f"{one.stream}: rejected: "
-            groups[stream, one.reason][one.name] = None
-        # The most common reasons first.
-        for (stream, reason), names in sorted(groups.items(), key=lambda one: -len(one[1]))[
-            :EXAMPLES
-        ]:
-            LOG.warning("%s%s%s", stream, reason, _named(list(names)))
+        letters, path = run.rejected, self.own.dead_letters
+        for reason in _reasons(letters):
+            LOG.warning("%s", reason)
+        for reason in _reasons(run.left_out):
+            LOG.info("left out: %s", reason)
         if self.own.mode == "plan":
             return
         fed_back = dead_letters.is_same_file(path, self._input_path)
@@ -475,12 +480,22 @@ class TargetInventory(Target):
         SIGNALS.arrived(signum, frame)
 
 
+def _reasons(letters: Iterable[Letter]) -> Iterator[str]:
+    """Why, with how many and which, the most common reasons first."""
+    groups: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for one in letters:
+        stream = "" if one.kind else f"{one.stream}: rejected: "
+        groups[stream, one.reason][one.name] = None
+    most = sorted(groups.items(), key=lambda one: -len(one[1]))[:EXAMPLES]
+    for (stream, reason), names in most:
+        yield f"{stream}{reason}{_named(list(names))}"
+
+
 def _named(names: Sequence[str]) -> str:
     """How many, and the first of them, for the end of a sentence."""
-    known = one_line(", ".join(name for name in names[:EXAMPLES] if name))
-    more = ", ..." if len(names) > EXAMPLES else ""
+    known = one_line(some([name for name in names if name]))
     count = "" if len(names) == 1 else f" ({many(len(names), 'item')})"
-    return f"{count}: {known}{more}" if known else count
+    return f"{count}: {known}" if known else count
 
 
 def _writable() -> list[str]:

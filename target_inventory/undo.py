@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inventory_providers.errors import Rejected
-from target_inventory.words import many
+from target_inventory.words import item, many, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,16 +24,21 @@ def lines(written: Sequence[Planned]) -> Iterator[bytes]:
     `before` is what the run wrote: fed back with `--input`, an item that has moved since is
     rejected. What has no way back (an addition, a level that nobody knew before) is left out.
     """
-    lost = 0
+    lost: list[Planned] = []
     for planned in reversed(written):
         back = _back(planned.change) if planned.write.effect == "set" else None
         if back is None or not _may_be_sent(planned.write, back):
-            lost += 1
+            lost.append(planned)
             continue
-        lost += len(back.fields) < len(planned.change.fields)
+        if len(back.fields) < len(planned.change.fields):
+            lost.append(planned)
         yield from replace(planned, change=back).lines()
     if lost:
-        LOG.warning("%s cannot be undone, or not all of it, by undo_path", many(lost, "write"))
+        LOG.warning(
+            "%s cannot be undone, or not all of it, by undo_path: %s",
+            many(len(lost), "write"),
+            some([item(planned.change.key) for planned in reversed(lost)]),
+        )
 
 
 def _back(change: Change) -> Change | None:

@@ -171,6 +171,20 @@ def test_a_state_that_cannot_be_written_is_found_out_first(pipe: Pipe, tmp_path:
     assert pipe.server.received == []
 
 
+def test_commands_that_are_not_on_the_path_are_named(tmp_path: Path) -> None:
+    (tmp_path / "bash").symlink_to("/bin/bash")
+    done = subprocess.run(
+        [tmp_path / "bash", SCRIPT, "a.json", "b.json", "state.json"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env={"PATH": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("pipeline: tap-inventory is not on the path")
+
+
 @pytest.mark.parametrize("arguments", [[], ["one", "two"], ["1", "2", "3", "4", "5"]])
 def test_other_arguments_are_refused(arguments: list[str]) -> None:
     done = subprocess.run(

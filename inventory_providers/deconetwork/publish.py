@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from inventory_providers.contract import Address, Index
 from inventory_providers.deconetwork import api, wire
-from inventory_providers.errors import Rejected
+from inventory_providers.errors import Untracked
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,8 +43,8 @@ def check_level(change: Change) -> None:
     """Refuse a level where it would mean nothing, besides what no update may send.
 
     Raises:
-        Rejected: tracking is off for the SKU; it is not switched on.
+        Untracked: tracking is off for the SKU; it is not switched on.
     """
     if change.before is not None and change.before.get("inv_on") is not True:
-        raise Rejected("tracking is off for it (inv_on), so a level means nothing")
+        raise Untracked("tracking is off for it (inv_on), so a level means nothing")
     wire.check_change(change)

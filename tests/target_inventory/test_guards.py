@@ -244,6 +244,14 @@ def test_a_hit_stops_the_run_and_says_every_limit() -> None:
         assert words in str(caught.value), words
 
 
+def test_a_plan_that_is_stopped_does_not_send_for_another_plan() -> None:
+    judgement = guards.judge([_plan(TO_ZERO * 12)], Guards(max_changes=3))
+    with pytest.raises(Guarded) as caught:
+        judgement.must_pass("plan")
+    assert "mode plan" not in str(caught.value)
+    assert "raise the limit" in str(caught.value)
+
+
 def test_a_limit_that_is_not_whole_is_shown_as_it_is() -> None:
     (hit,) = guards.judge([_plan(TO_ZERO * 10)], Guards(max_newly_zero_percent=12.5)).hits
     assert hit.endswith("more than guards.max_newly_zero_percent 12.5")

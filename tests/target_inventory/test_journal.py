@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -304,6 +305,32 @@ def test_a_journal_of_a_later_version_is_refused(path: Path, now: Now) -> None:
     connection.close()
     with pytest.raises(ConfigError, match="another version"):
         Journal.open(path, now)
+
+
+@pytest.mark.parametrize(("version", "tables"), [(1, ["origins", "terms"]), (2, ["terms"])])
+def test_a_journal_of_an_earlier_version_is_taken_over(
+    path: Path, now: Now, version: int, tables: list[str]
+) -> None:
+    Journal.open(path, now).close()
+    connection = sqlite3.connect(path)
+    for table in tables:
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    for _ in range(2):
+        journal = Journal.open(path, now)
+        (found,) = journal._connection.execute("PRAGMA user_version").fetchone()
+        assert (found, journal.origins(ACCOUNT)) == (VERSION, {})
+        journal.close()
+
+
+def test_the_terms_of_the_last_run_are_kept_for_each_account(path: Path, now: Now) -> None:
+    with closing(Journal.open(path, now)) as journal:
+        assert journal.terms(ACCOUNT) is None
+        for terms in ("a", "a", "b"):
+            journal.keep_terms(ACCOUNT, terms)
+    with closing(Journal.open(path, now)) as journal:
+        assert (journal.terms(ACCOUNT), journal.terms("another")) == ("b", None)
 
 
 def test_an_empty_file_becomes_a_journal(path: Path, now: Now) -> None:

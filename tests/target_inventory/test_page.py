@@ -79,13 +79,15 @@ def made(
     changes: Iterable[Planned] = (),
     letters: Sequence[Letter] = (),
     report: Report | None = None,
+    left_out: Sequence[Letter] = (),
     **own: Any,
 ) -> str:
     """The page of one provider."""
     plan = Plan(list(changes))
     report = report or Report("plan", planned=len(plan.changes))
     chosen = TargetSettings.model_validate({"mode": "plan"} | own)
-    return page.made([(shop(), plan)], letters, report, chosen, AT).decode()
+    plans = [(shop(), plan)]
+    return page.made(plans, letters, report, chosen, AT, left_out=left_out).decode()
 
 
 # ---- an eye of its own ---------------------------------------------------------------------------
@@ -333,6 +335,14 @@ def test_rejected_records_stand_under_their_reasons_the_most_frequent_first() ->
         ["ambiguous: 2 items", "1", "record 2"],
     ]
     assert text.index('id="changes"') < text.index('id="rejected"')
+
+
+def test_what_is_left_out_by_wish_has_its_reasons_too() -> None:
+    letters = [Letter(levels.STREAM, {"sku": "A"}, "unmapped: no", kind="unmapped", place=1)]
+    text = made(report=Report("plan", left_out=6), left_out=letters)
+    assert (total(text, "left out"), total(text, "rejected")) == ("7", "0")
+    assert read(text).tables["left-out"].rows == [["unmapped: no", "1", "A"]]
+    assert "rejected" not in read(text).tables
 
 
 def test_many_records_of_one_reason_are_cut_and_many_reasons_too() -> None:

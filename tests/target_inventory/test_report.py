@@ -50,6 +50,14 @@ def test_rejected_records_are_counted_by_their_reason() -> None:
     assert (report.rejected, report.rejected_by_reason) == (4, {"a": 3, "b": 1})
 
 
+def test_what_is_left_out_is_no_rejected_record_and_is_named_all_the_same() -> None:
+    report = Report("apply", left_out=5)
+    kept = Letter("s", {"sku": "A"}, "why", kind="untracked")
+    report.count_rejected([kept], [Letter("s", {"sku": "B"}, "why", kind="unmapped")])
+    assert (report.rejected, report.left_out, report.rejected_by_reason) == (1, 6, {"why": 1})
+    assert (report.unmapped, report.untracked, report.ambiguous) == (["B"], ["A"], [])
+
+
 def test_the_file_has_every_count() -> None:
     report = Report("apply", read=2, written=1, seconds=1.23456)
     data = report.json()
@@ -57,6 +65,7 @@ def test_the_file_has_every_count() -> None:
     assert json.loads(data) == {
         "mode": "apply",
         "read": 2,
+        "skipped": 0,
         "settled": 0,
         "unchanged": 0,
         "superseded": 0,
@@ -72,6 +81,7 @@ def test_the_file_has_every_count() -> None:
         "rejected_by_reason": {},
         "unmapped": [],
         "ambiguous": [],
+        "untracked": [],
         "guards": [],
     }
 

@@ -288,11 +288,17 @@ def test_after_a_guard_the_next_input_is_judged_by_itself(site: Site) -> None:
     assert (run.code, run.out, len(site.applied)) == (0, passed_on(), 1)
 
 
-def test_a_plan_says_what_a_guard_would_stop_and_where_to_look(site: Site) -> None:
+def test_a_plan_says_what_a_guard_would_stop_and_how_to_carry_it_out(site: Site) -> None:
     run = site.set_levels(_to_zero(site, 20, 20), mode="plan")
     assert_stopped(run, 6)
     assert "planned change" in run.said
-    assert "mode plan" in str(run.error)
+    assert "guards.max_newly_zero_percent" in str(run.error)
+    assert "raise the limit for that one run" in str(run.error)
+
+
+def test_what_a_guard_has_stopped_is_not_shown_as_if_it_were_done(site: Site) -> None:
+    run = site.set_levels(_to_zero(site, 20, 20))
+    assert "20 planned changes, and a guard stops them" in run.said
 
 
 # ---- a provider that says what is not so ---------------------------------------------------------

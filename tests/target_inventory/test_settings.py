@@ -22,6 +22,7 @@ CONFIG: dict[str, Any] = {"deconetwork": DECONETWORK}
 LEVELS = CONFIG | {"levels_to": "deconetwork"}
 FOR_LEVELS: dict[str, Any] = {
     "sku_map_path": "map.csv",
+    "leave_out": ["unmapped"],
     "rules": {"buffer": 1},
     "levels_from": {"provider": "s2"},
 }

@@ -46,7 +46,9 @@ def read(tmp_path: Path, text: str | bytes) -> SkuMap:
 def refused(tmp_path: Path, text: str | bytes) -> str:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, text)
-    assert (caught.value.exit_code, caught.value.place) == (2, "sku_map_path")
+    # Which of the maps is wrong, too.
+    place = f"sku_map_path {tmp_path / 'map.csv'}"
+    assert (caught.value.exit_code, caught.value.place) == (2, place)
     assert "source_sku and target_sku" in caught.value.advice
     return caught.value.message
 
@@ -197,6 +199,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*no\.csv: No such file") as caught:
         SkuMap.read(str(tmp_path / "no.csv"))
     assert (caught.value.exit_code, caught.value.place) == (2, "sku_map_path")
+
+
+def test_maps_that_say_the_same_have_the_same_digest(tmp_path: Path) -> None:
+    first = read(tmp_path, f"{HEADER}A,B\nC,D\nE,F\nE,G\n").digest
+    assert read(tmp_path, f"{HEADER}E,F\nC,D\n\nE,G\nA,B\nA,B\n").digest == first
+    others = [f"{HEADER}A,B\nC,D\nE,F\n", f"{HEADER}A,B\nC,D\nE,F\nE,H\n", f"{HEADER}A,C\n"]
+    assert len({first, *(read(tmp_path, text).digest for text in others)}) == 4
 
 
 def test_what_is_said_of_a_path_is_one_line(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_each_field_that_was_set_goes_back() -> None:
 def test_a_level_that_the_provider_had_not_goes_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     unknown = planned(LIVE | {"inv_warn": None}, {"inv_warn": 5})
     assert back(unknown, planned(LIVE, {"inv_lvl": 9})) == [("inv_lvl", 9, 3)]
-    assert "1 write cannot be undone" in caplog.text
+    assert "1 write cannot be undone, or not all of it, by undo_path: a" in caplog.text
 
 
 def test_a_field_that_goes_nowhere_beside_one_that_goes_back_is_told_too(
