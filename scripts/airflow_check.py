@@ -9,6 +9,7 @@ Needs Python 3.11 or newer and a package index. Ends with 1 if anything is not a
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import itertools
@@ -554,4 +555,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # It has no options; whoever asks for help shall not wait for minutes.
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     sys.exit(main())

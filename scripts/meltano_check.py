@@ -10,6 +10,7 @@ as expected.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -498,6 +499,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # It has no options; whoever asks for help shall not wait for minutes.
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     try:
         sys.exit(main())
     except KeyboardInterrupt:

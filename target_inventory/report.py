@@ -73,7 +73,15 @@ class Report:
             parts.append(f"{self.planned} would change (nothing was written)")
         else:
             parts += [f"{self.written} written", f"{self.verified} verified by reading back"]
-        for name in ("skipped", "settled", "superseded", "left_out", "moved", "rejected", "unknown"):
+        for name in (
+            "skipped",
+            "settled",
+            "superseded",
+            "left_out",
+            "moved",
+            "rejected",
+            "unknown",
+        ):
             if count := getattr(self, name):
                 parts.append(f"{count} {name.replace('_', ' ')}")
         requests = f"{self.requests} request{'' if self.requests == 1 else 's'}"

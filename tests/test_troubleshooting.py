@@ -1,13 +1,9 @@
-"""Promise: the two pages for operators say what the code says, and their commands work."""
+"""Promise: the two pages for operators say what the code says."""
 
 from __future__ import annotations
 
 import ast
-import json
-import os
 import re
-import subprocess
-import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,17 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from inventory_providers import errors, registry
-from inventory_providers.sandbox.room import Clock
-from inventory_providers.sandbox.server import SandboxServer, rooms
-from tap_inventory import tap
-from target_inventory import settings
-from target_inventory.report import Report
+from inventory_providers import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Canaries
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -182,128 +172,3 @@ def test_every_exit_code_is_covered() -> None:
     assert {code for codes in sections() for code in codes} == CODES - {0}
     assert codes_of(OPERATING) == CODES
     assert codes_of(ROOT / "README.md") == CODES
-
-
-# ---- names ---------------------------------------------------------------------------------------
-
-
-def names_of_settings() -> set[str]:
-    """With and without the name of their object."""
-    found: set[str] = set()
-    for schema in (tap.config_schema(), settings.config_schema()):
-        for name, part in schema["properties"].items():
-            inner = part.get("properties", {})
-            found |= {name, *inner, *(f"{name}.{each}" for each in inner)}
-    return found
-
-
-def other_names() -> set[str]:
-    """What else has a name of this form: streams, their columns, what a report counts."""
-    streams = registry.every_stream()
-    columns = {name for stream in streams.values() for name in stream.model.model_fields}
-    writes = {stream for stream, _ in registry.writes().items()}
-    return {*streams, *columns, *writes, *Report.__dataclass_fields__}
-
-
-SINGER = {
-    "stream_maps",
-    "batch_config",
-    "key_properties",
-    "emit_activate_version_messages",
-    "source_sku",
-    "target_sku",
-    "idempotency_key",
-    "expected_inv_lvl",
-    "seller_sku",
-    "marketplace_id",
-    "operator_id",
-}
-
-
-def unknown_names(text: str) -> set[str]:
-    """Names in back quotes that are no setting, stream or column."""
-    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+|[a-z0-9_]+\.[a-z_]+)`", prose))
-    files = {name for name in named if name.endswith((".json", ".jsonl", ".html", ".sh"))}
-    return named - names_of_settings() - other_names() - SINGER - files
-
-
-@pytest.mark.parametrize("page", [OPERATING, TROUBLE], ids=lambda page: page.stem)
-def test_every_setting_that_is_named_exists(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert unknown_names(text) == set()
-    assert unknown_names(f"{text} `max_moons` `guards.max_moons` `guards.max_delta`") == {
-        "max_moons",
-        "guards.max_moons",
-    }
-
-
-# ---- commands ------------------------------------------------------------------------------------
-
-
-def steps(page: Path) -> list[tuple[str, str]]:
-    """Each command of the console blocks with what is shown after it."""
-    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    found = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    return [(command, shown) for command, _, shown in (part.partition("\n") for part in found)]
-
-
-@pytest.fixture
-def shop() -> Iterator[SandboxServer]:
-    clock = Clock()
-    with SandboxServer(rooms(clock, 120), clock=clock) as server:
-        yield server
-
-
-@pytest.mark.processes
-@pytest.mark.parametrize("page", [OPERATING, TROUBLE], ids=lambda page: page.stem)
-def test_the_commands_do_what_is_shown(
-    shop: SandboxServer, page: Path, tmp_path: Path, canaries: Canaries
-) -> None:
-    folder = tmp_path / "day"
-    folder.mkdir()
-    (folder / "scripts").symlink_to(ROOT / "scripts")
-    ran = 0
-    for command, shown in steps(page):
-        if command.startswith("cat "):
-            (folder / command.removeprefix("cat ")).write_text(
-                shown.replace("http://127.0.0.1:8765", shop.url)
-            )
-            continue
-        done = _in_a_shell(command, folder)
-        canaries.saw("stderr", done.stderr)
-        canaries.saw("stdout", done.stdout)
-        assert (done.returncode, shown) == (0, done.stdout), done.stderr
-        ran += "inventory" in command or "pipeline" in command
-    assert ran >= (9 if page == OPERATING else 2)
-    if page == OPERATING:
-        _must_have_done_its_day(shop, folder)
-
-
-def _in_a_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    ours = ("TAP_", "TARGET_", "LOGLEVEL")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
-    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=kept | {"PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def _must_have_done_its_day(shop: SandboxServer, folder: Path) -> None:
-    assert (folder / "shop.dead-letters.jsonl").read_bytes() == b""
-    (line,) = [json.loads(line) for line in (folder / "back.jsonl").read_text().splitlines()]
-    assert (line["key"], line["before"]) == ({"dn_sku_id": "19617_1380"}, 5)
-    assert "19617_1380" in (folder / "plan.html").read_text()
-    assert json.loads((folder / "planned.json").read_text())["planned"] == 1
-    published = json.loads((folder / "published.json").read_text())
-    assert (published["unknown"], published["guards"]) == (0, [])
-    levels = shop.room("deconetwork").rows("deconetwork_inventory")
-    assert levels["19617_1380",]["inv_lvl"] != line["before"]
-    assert (folder / "state.json").stat().st_size > 0

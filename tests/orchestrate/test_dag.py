@@ -228,7 +228,7 @@ def test_a_plan_is_made_with_the_settings_of_the_route_and_moves_no_state(loaded
     assert config["deconetwork"]["password"] == "of shop"
     assert config["levels_to"] == "deconetwork"
     assert config["levels_from"] == {"provider": "shipstream", "location_id": "0"}
-    assert config["max_rejected"] == 100
+    assert config["leave_out"] == ["unmapped"]
     assert not (loaded.state / "routes" / "warehouse_to_shop" / "state.json").exists()
 
 

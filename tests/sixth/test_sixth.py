@@ -54,6 +54,15 @@ def _python(house: Path, *args: str) -> str:
     return done.stdout
 
 
+def test_the_commands_of_the_page_are_those_that_are_run_here() -> None:
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    assert block.splitlines() == [
+        "$ uv run python scripts/generate.py",
+        "$ uv run pytest tests/conformance -k <name>",
+    ]
+
+
 def test_a_sixth_provider_passes_the_suite_unchanged(house: Path) -> None:
     where = _python(house, "-c", "import tap_inventory; print(tap_inventory.__file__)")
     assert Path(where.strip()).is_relative_to(house)
