@@ -234,6 +234,24 @@ class Airflow:
             raise RuntimeError("airflow connections import failed")
         file.unlink()
 
+    def make_pools(self) -> None:
+        """One for each account, by the command of docs/airflow.md."""
+        page = (bootstrap.ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+        (block,) = re.findall(r"```sh\n(for name in .*?)```", page, re.DOTALL)
+        head, _, loop = block.partition(";")
+        command = f"{head.partition(' in ')[0]} in {' '.join(PROVIDERS)};{loop}"
+        path = f"{BUILD / 'airflow' / 'bin'}:{self.env['PATH']}"
+        with self.said.open("ab") as said:
+            subprocess.run(
+                ["bash", "-ec", command],
+                env=self.env | {"PATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                check=True,
+                timeout=300,
+            )
+
     def states(self) -> dict[str, str]:
         """The state of each account that has one."""
         found = self.state.glob("accounts/*/state.json")
@@ -303,9 +321,7 @@ class Api:
         return call(f"{self._url}/api/v2/{path}", body, token=self._token, method=method)
 
     def prepare(self) -> None:
-        """A pool of one slot per account; the DAGs are known and not paused."""
-        for name in PROVIDERS:
-            self.ask("pools", {"name": f"inventory_{name}", "slots": 1})
+        """The DAGs are known and not paused."""
         for dag in (PULL, BACK):
             until(dag, partial(self.ask, f"dags/{dag}"))
             self.ask(f"dags/{dag}", {"is_paused": False}, "PATCH")
@@ -544,6 +560,7 @@ def main() -> int:
             airflow.set_up()
             airflow.talk("target-jsonl")
             pulls(airflow, check)
+            airflow.make_pools()
             with airflow.running() as api:
                 api.prepare()
                 write_back(airflow, api, check)
