@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from inventory_providers import levels
 from inventory_providers.times import rfc3339
 from target_inventory.plan import shown
+from target_inventory.rules import in_words
 from target_inventory.words import called, many
 
 if TYPE_CHECKING:
@@ -200,21 +201,7 @@ def _totals(rows: Sequence[Row], report: Report, *, rejected: int, left_out: int
 
 def _rules(rows: Sequence[Row], rules: Rules) -> Iterator[str]:
     if any(row.planned.is_level for row in rows):
-        yield f"<p>{_text(in_words(rules), REASON)}</p>"
-
-
-def in_words(rules: Rules) -> str:
-    """What is published of the units that are available at the source."""
-    parts = [f"{rules.percent:.15g} % of the available units, rounded down"]
-    if rules.percent == 100:
-        parts = ["all available units"]
-    if rules.buffer:
-        parts.append(f"less {rules.buffer}")
-    if rules.cap is not None:
-        parts.append(f"never more than {rules.cap}")
-    if rules.floor:
-        parts.append(f"never fewer than {rules.floor}, even where none are available")
-    return f"Published: {', '.join(parts)}."
+        yield f"<p>{_text(f'Published: {in_words(rules)}.', REASON)}</p>"
 
 
 def _changes(rows: Sequence[Row], *, several: bool) -> Iterator[str]:

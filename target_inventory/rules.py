@@ -35,3 +35,17 @@ def published(available: int, rules: Rules) -> int:
     if rules.cap is not None:
         level = min(level, rules.cap)
     return max(level, rules.floor)
+
+
+def in_words(rules: Rules) -> str:
+    """What of the units that are available at the source is published."""
+    parts = [f"{rules.percent:.15g} % of the available units, rounded down"]
+    if rules.percent == 100:
+        parts = ["all available units"]
+    if rules.buffer:
+        parts.append(f"less {rules.buffer}")
+    if rules.cap is not None:
+        parts.append(f"never more than {rules.cap}")
+    if rules.floor:
+        parts.append(f"never fewer than {rules.floor}, even where none are available")
+    return ", ".join(parts)

@@ -136,17 +136,6 @@ class Rules(BaseModel):
         """`percent` of the whole, exactly as it was written: 33.3 percent are 333/1000."""
         return Fraction(str(self.percent)) / 100
 
-    def describe(self) -> str:
-        """What differs from the usual, such as `90 percent, buffer 2, cap 100`, or nothing."""
-        usual = type(self)()
-        parts = (
-            (f"{self.percent:.{MOST_DIGITS}g} percent", self.percent != usual.percent),
-            (f"buffer {self.buffer}", self.buffer != usual.buffer),
-            (f"floor {self.floor}", self.floor != usual.floor),
-            (f"cap {self.cap}", self.cap != usual.cap),
-        )
-        return ", ".join(words for words, differs in parts if differs)
-
 
 class LevelsFrom(BaseModel):
     """Which records of inventory_levels count; the others are left alone."""

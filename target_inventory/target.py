@@ -31,6 +31,7 @@ from target_inventory.changeset import ChangeSet
 from target_inventory.journal import Journal
 from target_inventory.reader import KeyMissing, LineReader, RecordBeforeSchema
 from target_inventory.report import Report
+from target_inventory.rules import in_words
 from target_inventory.run import Run, Shop
 from target_inventory.undo import lines as way_back
 from target_inventory.words import EXAMPLES, many, some
@@ -396,10 +397,9 @@ class TargetInventory(Target):
             if made.changes:
                 title = f"{shop.title}: {many(len(made.changes), planned)}{stopped}"
                 has_levels = any(one.is_level for one in made.changes)
-                rules = self.own.rules.describe() if has_levels else ""
-                screen.show(
-                    made.changes, f"{title}; levels by the rules: {rules}" if rules else title
-                )
+                if has_levels and self.own.rules != settings.Rules():
+                    title = f"{title}; published: {in_words(self.own.rules)}"
+                screen.show(made.changes, title)
 
     def _leave_files(self, run: Run) -> OutputError | None:
         """The report, and the way back; what went wrong with them, if anything did."""

@@ -23,7 +23,7 @@ from target_inventory.levels import write_of
 from target_inventory.plan import Plan, Planned
 from target_inventory.report import Report
 from target_inventory.run import Shop
-from target_inventory.settings import Rules, TargetSettings
+from target_inventory.settings import TargetSettings
 from tests.target_inventory import singer
 from tests.target_inventory.test_changeset import LIVE, WRITE
 from tests.target_inventory.test_levels import TO_SHOP, at_warehouse, levels_of, sku_of, tracked
@@ -284,8 +284,6 @@ def test_levels_from_elsewhere_show_their_sku_what_is_available_and_the_rules() 
 def test_without_levels_there_is_no_word_of_rules() -> None:
     text = made([moved("a", 1, 2)], rules={"buffer": 2})
     assert "Published" not in text
-    assert page.in_words(Rules()) == "Published: all available units."
-    assert page.in_words(Rules(percent=33.3)).startswith("Published: 33.3 % of the available")
 
 
 def test_several_providers_are_told_apart() -> None:

@@ -173,22 +173,28 @@ def test_what_is_no_whole_number_is_rejected_and_never_rounded(value: Any) -> No
 
 # ---- what a plan says of them --------------------------------------------------------------------
 
+ALL = "all available units"
+SHARE = "% of the available units, rounded down"
+
 
 @pytest.mark.parametrize(
     ("given_rules", "expected"),
     [
-        ({}, ""),
-        ({"buffer": 0, "floor": 0, "percent": 100}, ""),
-        ({"percent": 100.0}, ""),
-        ({"percent": 90, "buffer": 2, "cap": 100}, "90 percent, buffer 2, cap 100"),
-        ({"percent": 33.3}, "33.3 percent"),
-        ({"percent": 99.9999999999999}, "99.9999999999999 percent"),
-        ({"percent": 0}, "0 percent"),
-        ({"cap": 0}, "cap 0"),
-        ({"floor": 5, "buffer": 1}, "buffer 1, floor 5"),
+        ({}, ALL),
+        ({"buffer": 0, "floor": 0, "percent": 100}, ALL),
+        ({"percent": 100.0}, ALL),
+        ({"percent": 90, "buffer": 2, "cap": 100}, f"90 {SHARE}, less 2, never more than 100"),
+        ({"percent": 33.3}, f"33.3 {SHARE}"),
+        ({"percent": 99.9999999999999}, f"99.9999999999999 {SHARE}"),
+        ({"percent": 0}, f"0 {SHARE}"),
+        ({"cap": 0}, f"{ALL}, never more than 0"),
+        (
+            {"floor": 5, "buffer": 1},
+            f"{ALL}, less 1, never fewer than 5, even where none are available",
+        ),
     ],
 )
-def test_the_rules_say_in_one_line_what_differs_from_the_usual(
+def test_the_rules_say_in_one_line_what_is_published(
     given_rules: dict[str, Any], expected: str
 ) -> None:
-    assert Rules(**given_rules).describe() == expected
+    assert rules.in_words(Rules(**given_rules)) == expected
