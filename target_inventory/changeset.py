@@ -18,10 +18,10 @@ from inventory_providers.errors import Rejected
 from inventory_providers.jsonio import dumps, loads_leniently
 from inventory_providers.spool import Spool
 from target_inventory.dead_letters import Letter, writable
-from target_inventory.levels import key_of, origin_of
+from target_inventory.levels import NOWHERE, key_of, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from inventory_providers.contract import Fields, Index, Key, Record, Write
@@ -72,11 +72,11 @@ class _Waiting(NamedTuple):
 class History(NamedTuple):
     """What the journal knows of earlier runs.
 
-    `origins` are the sources of each item's levels with the time of the newest, and `written_since`
-    tells whether an item was written after a moment.
+    `origins` are the sources of each item's levels with the time of the newest, those that no item
+    took under `NOWHERE`. `written_since` tells whether an item was written after a moment.
     """
 
-    origins: Callable[[], Mapping[Key, Mapping[Source, float | None]]]
+    origins: Mapping[Key, Mapping[Source, float | None]]
     written_since: Callable[[Key, str], bool]
 
 
@@ -99,6 +99,7 @@ class ChangeSet:
         # Levels wait here until it is known which items they speak of.
         self._waiting: dict[str, dict[Address, list[_Waiting]]] = {}
         self._origins: dict[Origin, Origin] = {}
+        self._planned: dict[str, dict[Key, list[Origin]]] = {}
 
     def close(self) -> None:
         """Let go of the spool."""
@@ -117,10 +118,12 @@ class ChangeSet:
         *,
         expected: Fields | None = None,
         letter: str | None = None,
+        planned_from: Origin | None = None,
     ) -> None:
         """Take one record. What is wrong with it makes a dead letter, and nothing else.
 
         `expected` are live values that must hold, besides those that the record names itself.
+        `planned_from` is where a level came from that was planned before.
         """
         self.read += 1
         if not isinstance(record, dict):
@@ -137,6 +140,8 @@ class ChangeSet:
             wish = replace(wish, expected={**wish.expected, **expected})
         self._writes[write.stream] = write
         self._spool.put(str(self.read), _encode(write, wish, record, letter), None)
+        if planned_from is not None:
+            self._planned.setdefault(provider, {}).setdefault(wish.key, []).append(planned_from)
         if isinstance(wish.key, Address):
             origin = origin_of(record, self._now)
             waiting = _Waiting(self.read, self._origins.setdefault(origin, origin), letter)
@@ -181,6 +186,10 @@ class ChangeSet:
 
     # ---- levels from elsewhere ----
 
+    def planned(self, provider: str) -> Mapping[Key, Sequence[Origin]]:
+        """Where the levels came from that were planned before, by item."""
+        return self._planned.get(provider, {})
+
     def addresses(self, provider: str) -> Collection[Address]:
         """What the levels for a provider call its items."""
         return self._waiting.get(provider, {}).keys()
@@ -199,16 +208,17 @@ class ChangeSet:
         found: dict[Key, list[_Waiting]] = defaultdict(list)
         for address, waiting in self._waiting.pop(provider, {}).items():
             try:
-                found[key_of(address, index)] += waiting
+                found[key_of(address, index, has_map=levels.has_map)] += waiting
             except Rejected as error:
                 self._refuse(waiting, error, None)
-        earlier = history.origins() if found else {}
+        earlier = history.origins
+        nowhere = earlier.get(NOWHERE, {})
         items = self._by_item.setdefault(provider, {})
         origins: dict[Key, list[Origin]] = {}
         for key, waiting in found.items():
             before = earlier.get(key, {})
             since = partial(history.written_since, key)
-            fresh = [one for one in waiting if not self._is_old(one, before, since)]
+            fresh = [one for one in waiting if not self._is_old(one, (before, nowhere), since)]
             try:
                 levels.must_be_one(before, [one.origin for one in fresh])
             except Rejected as error:
@@ -224,14 +234,15 @@ class ChangeSet:
     def _is_old(
         self,
         one: _Waiting,
-        before: Mapping[Source, float | None],
+        before: Sequence[Mapping[Source, float | None]],
         written_since: Callable[[str], bool],
     ) -> bool:
         """Whether a dead letter tells of a level that something newer has overtaken."""
         if one.letter is None:
             return False
-        known, observed = before.get(one.origin.source), one.origin.observed
-        is_old = known is not None and observed is not None and observed < known
+        observed = one.origin.observed
+        known = (sources.get(one.origin.source) for sources in before)
+        is_old = observed is not None and any(at is not None and observed < at for at in known)
         is_old = is_old or written_since(one.letter.rpartition(" ")[0])
         self.superseded += is_old
         return is_old

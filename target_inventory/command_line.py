@@ -47,6 +47,7 @@ def COMMAND(  # noqa: N802 - a constant to its users
         target = TargetInventory(
             config=merged, parse_env_config=from_environment, input_path=input_path
         )
+    settings.must_spare(target.own, input_path, [path for path in config if path != "ENV"])
     # Until here nothing has begun: a signal ends the process at once.
     command.SIGNALS.listen()
     if input_path is None:

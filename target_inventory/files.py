@@ -42,7 +42,11 @@ def must_be_writable(path: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write {path}: {error.strerror}", place="output")
+    return OutputError(
+        f"cannot write {path}: {error.strerror}",
+        place="output",
+        advice="Name another place in the settings, or make its folder, or room, and run again",
+    )
 
 
 def _replace(path: Path, data: bytes) -> None:

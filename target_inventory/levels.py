@@ -7,23 +7,24 @@ another item.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inventory_providers import levels, registry, times, values
-from inventory_providers.contract import Address, Wish
+from inventory_providers.contract import Address, Key, Wish
 from inventory_providers.errors import ConfigError, Rejected
 from target_inventory import rules
-from target_inventory.sku_map import Ambiguous, SkuMap, Unmapped
+from target_inventory.sku_map import Ambiguous, Lost, SkuMap, Unmapped
 from target_inventory.words import many, some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from inventory_providers.contract import Index, Key, Provider, Record, Write
+    from inventory_providers.contract import Index, Provider, Record, Write
     from inventory_providers.settings import ProviderSettings
     from target_inventory.settings import TargetSettings
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Source = tuple[str | None, ...]
 
 PLACE = ("provider", "account", "location_id")
+# Where the journal has the sources of levels that no item took.
+NOWHERE: Key = ()
 # An id that did not come for so long has been replaced by another one.
 RECENT = timedelta(days=8)
 # So many items that one SKU stands for are named.
@@ -52,13 +55,18 @@ class Levels:
     """The way of `inventory_levels` to one provider.
 
     `write` parses a record to a wish whose key is an address; the index turns it into an item's.
-    `terms` is another text wherever the same records would be published in another way.
+    `terms` is another word wherever the same records would be published in another way.
     """
 
     provider: str
     write: Write
     own: TargetSettings
     terms: str = ""
+
+    @property
+    def has_map(self) -> bool:
+        """Whether the SKUs are those of a map."""
+        return self.own.sku_map_path is not None
 
     def counts(self, record: Record) -> bool:
         """Whether a record is one of those that `levels_from` wants.
@@ -125,8 +133,14 @@ def to(provider: str, settings: ProviderSettings, own: TargetSettings) -> Levels
     room.publishing.permit(settings)
     sku_map = None if own.sku_map_path is None else SkuMap.read(own.sku_map_path)
     parse = partial(_wish, room=room, settings=settings, own=own, sku_map=sku_map)
-    terms = f"{own.rules!r} {own.levels_from!r} {sku_map and sku_map.digest}"
-    return Levels(provider, replace(write_of(room), parse=parse), own, terms)
+    return Levels(provider, replace(write_of(room), parse=parse), own, _terms(own, sku_map))
+
+
+def _terms(own: TargetSettings, sku_map: SkuMap | None) -> str:
+    rules, place = own.rules, own.levels_from
+    said = [rules.share, rules.buffer, rules.floor, rules.cap, *(getattr(place, n) for n in PLACE)]
+    text = f"{said} {sku_map and sku_map.digest}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def write_of(room: Provider) -> Write:
@@ -153,15 +167,16 @@ def _wish(
     for name in (*PLACE, "sku", "provider_item_id"):
         _must_be_text(record, name)
     is_own = _is_of(record, room.name, settings.known_as)
+    # First of all whose it is: what no item takes may have any level.
+    address = _address(record, room.name, is_own=is_own)
+    if address.kind == "sku" and sku_map is not None:
+        address = Address("sku", sku_map.target(address.text))
     units = rules.units(record.get("available"))
     published = rules.published(units, own.rules)
     if is_own and published != units:
         raise Rejected(
             "it is this account's own level, to which the rules would be applied again and again"
         )
-    address = _address(record, room.name, is_own=is_own)
-    if address.kind == "sku" and sku_map is not None:
-        address = Address("sku", sku_map.target(address.text))
     assert room.publishing is not None
     return Wish(address, {room.publishing.through.items.level: published})
 
@@ -204,8 +219,8 @@ def _moment(value: Any) -> float | None:
         return None
 
 
-def key_of(address: Address, index: Index) -> Key:
-    """The one item at an address.
+def key_of(address: Address, index: Index, *, has_map: bool) -> Key:
+    """The one item at an address, which may be what the SKU map made of another one.
 
     Raises:
         Unmapped, Ambiguous: there is none, or there are several.
@@ -214,6 +229,8 @@ def key_of(address: Address, index: Index) -> Key:
     if len(keys) == 1:
         return keys[0]
     name = "SKU" if address.kind == "sku" else "provider_item_id"
+    if not keys and has_map and address.kind == "sku":
+        raise Lost("unmapped: no item has the SKU that the SKU map names for it")
     if not keys:
         raise Unmapped(f"unmapped: no item has this {name} where it goes")
     named = some([" ".join(key) for key in keys], NAMED)

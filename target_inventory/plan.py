@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from inventory_providers import levels
 from inventory_providers.contract import Change
-from inventory_providers.errors import InputError, Rejected
+from inventory_providers.errors import InputError, Rejected, Untracked
 from inventory_providers.jsonio import dumps
 from target_inventory.sku_map import Unmapped
 
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 RAISED = f"{levels.STREAM}:"
 
 # What the plan shows of a level from elsewhere: `available` is before the rules.
-FROM = ("provider", "account", "location_id", "sku", "available", "observed_at")
+FROM = (
+    "provider",
+    "account",
+    "location_id",
+    "sku",
+    "provider_item_id",
+    "available",
+    "observed_at",
+)
 
 # What became of an addition when it was last tried, and what it asked for.
 Event = tuple["Status", "Fields"]
@@ -52,11 +60,11 @@ class Planned:
         level = self.change.before if live is None else live
         return [one.rejected(reason, self.change.key, level) for one in self.wanted]
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self, terms: str | None = None) -> Iterator[bytes]:
         """One JSON line per changed field: stream, key, field, before, after.
 
         What is not the setting of a level has its record, too, to be usable as input. Where a
-        level from elsewhere asks for it, `from` shows that.
+        level from elsewhere asks for it, `from` shows that, with the terms it was planned by.
         """
         for name, before, after in self.cells():
             line = {
@@ -69,6 +77,7 @@ class Planned:
             if self.is_level:
                 record = self.wanted[-1].record
                 line["from"] = {each: record.get(each) for each in FROM}
+                line["from"] |= {} if terms is None else {"terms": terms}
             if self.write.effect != "set":
                 line["record"] = self._request()
             yield dumps(line) + b"\n"
@@ -113,6 +122,13 @@ def read_line(line: dict[str, Any]) -> tuple[str, Record, Fields]:
     return stream, {**key, name: line.get("after"), **expected, **seen}, {name: before}
 
 
+def terms_of(line: dict[str, Any]) -> str | None:
+    """By which terms a level from elsewhere was planned; None where it is no line of that."""
+    origin = line.get("from")
+    terms = origin.get("terms") if isinstance(origin, dict) else None
+    return terms if isinstance(terms, str) else None
+
+
 @dataclass(slots=True)
 class Plan:
     """What will be written at one provider, in the order of the input, and what will not.
@@ -128,10 +144,10 @@ class Plan:
     letters: list[Letter] = field(default_factory=list)
     decided: dict[Key, dict[str, int]] = field(default_factory=dict)
 
-    def lines(self) -> Iterator[bytes]:
-        """The plan as a file."""
+    def lines(self, terms: str | None = None) -> Iterator[bytes]:
+        """The plan as a file; `terms` are those by which levels from elsewhere are in it."""
         for planned in self.changes:
-            yield from planned.lines()
+            yield from planned.lines(terms)
 
 
 class Planner:
@@ -251,7 +267,7 @@ class _Item:
             _must_hold(wish, self._seen())
         if not stands_there or write.through is not None:
             # A level that means nothing is not right, even where it stands there.
-            write.check(change)
+            self._check(write, change)
         if stands_there:
             self._nothing(one)
             return
@@ -261,6 +277,19 @@ class _Item:
             self._flush()
             self._plan(one.write, replace(change, event=wish.event), [one])
         self._state = change.after
+
+    def _check(self, write: Write, change: Change) -> None:
+        try:
+            write.check(change)
+        except Untracked:
+            # The newest counts: an older level must not be written in its place.
+            level = write.items.level
+            older = [one for one in self._settings if [*one.wish.fields] == [level]]
+            self.plan.superseded += sum(one.number > 0 for one in older)
+            self._settings = [one for one in self._settings if one not in older]
+            if self._state is not None and self._base is not None:
+                self._state = {**self._state, level: self._base[level]}
+            raise
 
     def _must_not_sink(self, level: str, wish: Wish) -> None:
         stands = (self._base or {}).get(level)

@@ -59,9 +59,8 @@ class Report:
         named: dict[str, dict[str, None]] = defaultdict(dict)
         for letter in chain(rejected, left_out):
             named[letter.kind][letter.sku] = None
-        self.unmapped, self.ambiguous, self.untracked = (
-            list(named[kind]) for kind in ("unmapped", "ambiguous", "untracked")
-        )
+        self.unmapped = list(named["unmapped"] | named["lost"])
+        self.ambiguous, self.untracked = list(named["ambiguous"]), list(named["untracked"])
 
     def line(self) -> str:
         """One line for the terminal."""

@@ -8,9 +8,9 @@ it is written, stands there already, or is in the dead letter file.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from inventory_providers.errors import InventoryError, Rejected, Uncertain
@@ -18,9 +18,11 @@ from target_inventory import guards
 from target_inventory.apply import Applier, Lane
 from target_inventory.changeset import History
 from target_inventory.dead_letters import name_of
+from target_inventory.levels import NOWHERE, origin_of
 from target_inventory.plan import Plan, Planner, decide
 from target_inventory.screen import Progress
 from target_inventory.settlement import Settled, Settlement
+from target_inventory.sku_map import Lost, Unmapped
 from target_inventory.words import EXAMPLES, item, many
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from target_inventory.changeset import ChangeSet
     from target_inventory.dead_letters import Letter
     from target_inventory.journal import Entry, Journal
-    from target_inventory.levels import Levels, Origin
+    from target_inventory.levels import Levels, Origin, Source
     from target_inventory.plan import Planned
     from target_inventory.report import Report
     from target_inventory.settings import TargetSettings
@@ -110,8 +112,12 @@ class Run:
         report: Report,
         announce: Callable[[Sequence[tuple[Shop, Plan]]], None],
         levels: Levels | None = None,
+        terms: Mapping[str, str] | None = None,
     ) -> None:
         self._levels = levels
+        # By provider: those of the levels that come, or of a plan that is carried out.
+        self._terms = terms or {}
+        self._earlier: Mapping[Key, Mapping[Source, float | None]] = {}
         self._own, self._shops, self._changes = own, shops, changes
         self._journal, self._environment = journal, environment
         self._announce = announce
@@ -128,6 +134,7 @@ class Run:
             Denied, Unavailable, Malformed, Uncertain: no STATE may follow.
         """
         try:
+            self._recall()
             self._connect()
             self._find()
             if self._own.mode == "apply":
@@ -139,6 +146,44 @@ class Run:
             for lane in self._lanes:
                 self.report.requests += lane.lane.session.requests
                 lane.lane.session.close()
+
+    def _recall(self) -> None:
+        """What earlier runs have left in the journal about levels from elsewhere."""
+        for shop in self._shops:
+            if self._levels is None or self._levels.provider != shop.name:
+                continue
+            self._earlier = self._journal.origins(shop.account)
+            self.letters = self._told_apart(self.letters)
+            if self._journal.terms(shop.account) not in {None, self._levels.terms}:
+                LOG.warning(
+                    "%s: rules, levels_from or the SKU map are others than in the run before: what "
+                    "an incremental read does not bring stays as it was published. Let the tap "
+                    "read everything once: without its state",
+                    shop.name,
+                )
+
+    def _told_apart(self, letters: Sequence[Letter]) -> list[Letter]:
+        """What no item takes any more, though one did, is more than a SKU that belongs nowhere."""
+        return [
+            replace(one, kind=Lost.kind, reason=f"{one.reason}, and its level was published before")
+            if one.kind == Unmapped.kind and self._source(one) in self._published
+            else one
+            for one in letters
+        ]
+
+    def _source(self, letter: Letter) -> Source:
+        return origin_of(letter.record, self._environment.clock.now()).source
+
+    @cached_property
+    def _published(self) -> set[Source]:
+        """Where levels came from that items took, as far as nobody was told that none does now."""
+        nowhere = self._earlier.get(NOWHERE, {})
+        return {
+            source
+            for key, sources in self._earlier.items()
+            for source, observed in sources.items()
+            if key != NOWHERE and not _is_since(nowhere, source, observed)
+        }
 
     def _connect(self) -> None:
         for shop in self._shops:
@@ -183,6 +228,11 @@ class Run:
         return [one for one in self.letters if not self._is_left_out(one)]
 
     @property
+    def goes_on(self) -> bool:
+        """Whether an earlier run was cut off, and this one finishes it."""
+        return any(lane.left for lane in self._lanes)
+
+    @property
     def left_out(self) -> list[Letter]:
         """Levels from elsewhere that the settings do not want to be rejected."""
         return [one for one in self.letters if self._is_left_out(one)]
@@ -200,26 +250,14 @@ class Run:
                 continue
             assert shop.find is not None
             assert self._levels is not None
-            self._mention_terms(shop, self._levels)
             index = shop.find(lane.lane.session, addresses)
             journal, before = self._journal, len(self._changes.letters)
-            history = History(
-                partial(journal.origins, shop.account), partial(journal.written_since, shop.account)
-            )
+            history = History(self._earlier, partial(journal.written_since, shop.account))
             lane.origins = self._changes.resolve(shop.name, index, self._levels, history)
-            self.letters += self._changes.letters[before:]
+            self.letters += self._told_apart(self._changes.letters[before:])
             # What is left of earlier runs is settled first, and that moves levels.
             lane.seen = {} if lane.left else index.levels
         self.report.superseded += self._changes.superseded
-
-    def _mention_terms(self, shop: Shop, levels: Levels) -> None:
-        if self._journal.terms(shop.account) not in {None, levels.terms}:
-            LOG.warning(
-                "%s: rules, levels_from or the SKU map are others than in the run before: what an "
-                "incremental read does not bring stays as it was published. Let the tap read "
-                "everything once",
-                shop.name,
-            )
 
     def _settle(self) -> None:
         for lane in self._lanes:
@@ -251,7 +289,7 @@ class Run:
             lane.plan = self._planned(lane)
             self.report.unchanged += lane.plan.unchanged
             self.report.superseded += lane.plan.superseded
-            self.letters += lane.plan.letters
+            self.letters += self._told_apart(lane.plan.letters)
         plans = [lane.plan for lane in self._lanes]
         judgement = guards.judge(plans, self._own.guards)
         self.letters += judgement.letters
@@ -302,8 +340,8 @@ class Run:
     def _intend(self, progress: Progress) -> None:
         for lane in self._lanes:
             self._journal.keep_origins(lane.shop.account, lane.origins)
-            if self._levels is not None and lane.origins:
-                self._journal.keep_terms(lane.shop.account, self._levels.terms)
+            planned = self._changes.planned(lane.shop.name)
+            self._journal.keep_origins(lane.shop.account, planned)
             keys = {planned.change.key for planned in lane.plan.changes}
             ghosts = self._journal.under_way(lane.shop.account, keys)
             lane.applier = Applier(lane.lane, ghosts=ghosts, advance=progress.advance)
@@ -362,6 +400,9 @@ class Run:
             streams = {write.stream for write in shop.writes if write.is_setting}
             if self._levels is not None and self._levels.provider == shop.name:
                 streams.add(self._levels.write.stream)
+                self._remember_nowhere(shop, at)
+            if shop.name in self._terms:
+                self._journal.keep_terms(shop.account, self._terms[shop.name])
             self._journal.keep_letters(
                 shop.account,
                 [
@@ -370,6 +411,12 @@ class Run:
                     if one.key is not None and one.stream in streams
                 ],
             )
+
+    def _remember_nowhere(self, shop: Shop, at: datetime) -> None:
+        """What no item took is newer than the letters of before, too."""
+        kinds = {Unmapped.kind, Lost.kind}
+        origins = [origin_of(one.record, at) for one in self.letters if one.kind in kinds]
+        self._journal.keep_origins(shop.account, {NOWHERE: origins})
 
     def told(self) -> None:
         """The letters are on disk."""
@@ -399,3 +446,13 @@ class Run:
         if letter.origin is not None:
             newer |= self._journal.newer_than_letter(shop.account, letter.key, letter.origin)
         return newer
+
+
+def _is_since(
+    nowhere: Mapping[Source, float | None], source: Source, observed: float | None
+) -> bool:
+    """Whether a level of that source had nowhere to go after one that an item took."""
+    if source not in nowhere:
+        return False
+    last = nowhere[source]
+    return last is None or observed is None or last >= observed

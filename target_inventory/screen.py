@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 40
 
 
-def show(changes: Sequence[Planned], title: str) -> None:
-    """A table of before -> after on standard error."""
+def show(changes: Sequence[Planned], title: str, *, plan_path: str | None = None) -> None:
+    """A table of before -> after on standard error; of a long one, the beginning."""
     if sys.stderr is None:
         return
     from rich.console import Console  # noqa: PLC0415 - 40 ms that a quiet run does not need
@@ -41,7 +41,8 @@ def show(changes: Sequence[Planned], title: str) -> None:
         table.add_row(*(Text(cell) for cell in (stream, key, name, *named, *rest)))
     console.print(table)
     if len(rows) > ROWS_SHOWN:
-        console.print(f"... and {len(rows) - ROWS_SHOWN} more; plan_path has them all")
+        all_of_them = "plan_path has them all" if plan_path else "set plan_path to have them all"
+        console.print(f"... and {len(rows) - ROWS_SHOWN} more; {all_of_them}")
 
 
 def _cells(planned: Planned, name: str, before: Any, after: Any) -> tuple[str, ...]:

@@ -265,6 +265,16 @@ class TargetSettings(BaseModel):
         description="Publishing rules for inventory_levels, applied before the guards.",
     )
 
+    @field_validator("levels_from")
+    @classmethod
+    def _no_misspelt_provider(cls, place: LevelsFrom) -> LevelsFrom:
+        """Others than ours may send levels, too, but hardly under nearly the same name."""
+        name = place.provider or ""
+        hint = settings.did_you_mean(name, registry.PROVIDER_NAMES)
+        if hint and name not in registry.PROVIDER_NAMES:
+            raise PydanticCustomError("provider", "names no provider{hint}", {"hint": hint})
+        return place
+
     @field_validator("levels_to")
     @classmethod
     def _takes_levels(cls, name: str | None) -> str | None:
@@ -336,9 +346,31 @@ def _not_configured(chosen: TargetSettings, raw: Mapping[str, Any]) -> Iterable[
         yield f"levels_to is {chosen.levels_to}, which is not configured; add its object"
 
 
-def _must_differ(chosen: TargetSettings) -> None:
-    """One file for two things would end with neither."""
-    paths = {
+def must_spare(chosen: TargetSettings, given: str | None, configurations: Iterable[str]) -> None:
+    """What is read is not to be written over.
+
+    Rejected records replace those that are fed back, and the way back from a way back may do so,
+    too: both are read to their end by then.
+
+    Raises:
+        ConfigError: a file of ours is the input or a configuration.
+    """
+    for name, path in _paths(chosen).items():
+        read = [(each, "--config") for each in configurations]
+        if given is not None and name not in {"dead_letter_path", "undo_path"}:
+            read.append((given, "--input"))
+        for other, option in read:
+            if path is not None and _are_same(Path(path), Path(other)):
+                raise ConfigError(f"{name} is the file of {option}", place="configuration")
+
+
+def _are_same(first: Path, second: Path) -> bool:
+    return first.is_file() and second.is_file() and first.samefile(second)
+
+
+def _paths(chosen: TargetSettings) -> dict[str, str | Path | None]:
+    """All that is written, and the SKU map."""
+    return {
         "journal_path": chosen.journal,
         "dead_letter_path": chosen.dead_letters,
         "plan_path": chosen.plan_path,
@@ -347,8 +379,12 @@ def _must_differ(chosen: TargetSettings) -> None:
         "report_path": chosen.report_path,
         "sku_map_path": chosen.sku_map_path,
     }
+
+
+def _must_differ(chosen: TargetSettings) -> None:
+    """One file for two things would end with neither."""
     seen: dict[Path, str] = {}
-    for name, path in paths.items():
+    for name, path in _paths(chosen).items():
         if path is not None and not Path(path).is_char_device():
             other = seen.setdefault(Path(path).resolve(), name)
             if other != name:

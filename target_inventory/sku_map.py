@@ -34,6 +34,12 @@ class Unmapped(Rejected):
     kind: ClassVar[str] = "unmapped"
 
 
+class Lost(Unmapped):
+    """No item takes it, and one should: the map names it, or its level was published before."""
+
+    kind: ClassVar[str] = "lost"
+
+
 class Ambiguous(Rejected):
     """The map does not tell one item for the SKU, or one SKU for the item."""
 
@@ -93,8 +99,9 @@ class SkuMap:
     @property
     def digest(self) -> str:
         """The same for maps that say the same, in whatever order."""
-        said = [*sorted(self._target.items()), *sorted((a, *b) for a, b in self._several.items())]
-        return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
+        several = {(source, target) for source, many in self._several.items() for target in many}
+        said = repr(sorted(several.union(self._target.items())))
+        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
     def target(self, sku: str) -> str:
         """The target SKU of a source SKU.

@@ -26,7 +26,7 @@ from inventory_providers.errors import (
 from inventory_providers.jsonio import NotJson, dumps
 from inventory_providers.settings import Lazily, without_nulls
 from inventory_providers.values import one_line
-from target_inventory import dead_letters, files, levels, page, plan, screen, settings
+from target_inventory import dead_letters, files, guards, levels, page, plan, screen, settings
 from target_inventory.changeset import ChangeSet
 from target_inventory.journal import Journal
 from target_inventory.reader import KeyMissing, LineReader, RecordBeforeSchema
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from inventory_providers.contract import Fields, Provider, Record, Wish, Write
     from inventory_providers.settings import ProviderSettings
     from target_inventory.dead_letters import Letter
-    from target_inventory.levels import Levels
+    from target_inventory.levels import Levels, Origin
     from target_inventory.plan import Plan
 
 LOG = logging.getLogger("target-inventory")
@@ -75,6 +75,8 @@ class TargetInventory(Target):
         self._has_levels = self._counted = False
         self._skipped = 0
         self._keys: dict[str, list[str]] = {}
+        self._terms: dict[str, str] = {}
+        self._elsewhere: dict[str, None] = {}
         self._warned: set[str] = set()
         self._mapped = False
         self._change_set: ChangeSet | None = None
@@ -167,6 +169,7 @@ class TargetInventory(Target):
         if (provider := self.own.levels_to) is not None:
             self._levels = levels.to(provider, self.shared.providers[provider], self.own)
             self._targets[LEVELS] = (provider, self._levels.write)
+            self._terms[provider] = self._levels.terms
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict.get("stream")
@@ -185,7 +188,11 @@ class TargetInventory(Target):
         """A line of a plan, or of the way back: to be carried out only if nothing has moved."""
         stream, record, expected = plan.read_line(line)
         self._expect(stream)
-        self._take(stream, record, expected=expected)
+        origin = None
+        if (terms := plan.terms_of(line)) is not None and stream in self._targets:
+            self._terms[self._targets[stream][0]] = terms
+            origin = levels.origin_of(line["from"], self.environment.clock.now())
+        self._take(stream, record, expected=expected, planned_from=origin)
 
     def _map(self, stream: str, record: dict[str, Any], letter: str | None) -> None:
         for stream_map in self.mapper.stream_maps[stream]:
@@ -210,6 +217,7 @@ class TargetInventory(Target):
         *,
         expected: Fields | None = None,
         letter: str | None = None,
+        planned_from: Origin | None = None,
     ) -> None:
         if stream == LEVELS and (self._levels is None or not self._levels.counts(record)):
             self._leave_out(stream, record, letter)
@@ -217,7 +225,14 @@ class TargetInventory(Target):
         self._counted |= stream == LEVELS
         if stream in self._targets:
             provider, write = self._targets[stream]
-            self._changes.add(provider, write, record, expected=expected, letter=letter)
+            self._changes.add(
+                provider,
+                write,
+                record,
+                expected=expected,
+                letter=letter,
+                planned_from=planned_from,
+            )
             return
         missing = [key for key in self._keys.get(stream, ()) if key not in record]
         if missing:
@@ -228,6 +243,9 @@ class TargetInventory(Target):
         """A level that does not count here; a dead letter stays one."""
         self._changes.read += 1
         self._changes.left_out += 1
+        place = " ".join(str(part) for name in levels.PLACE if (part := record.get(name)))
+        if len(self._elsewhere) <= levels.NAMED:
+            self._elsewhere[place] = None
         if letter is not None:
             reason = "left out: not one that levels_to and levels_from want"
             self._changes.reject(stream, record, reason, letter=letter)
@@ -274,8 +292,12 @@ class TargetInventory(Target):
 
     def _begin(self) -> None:
         if self._change_set is None:
-            self._find_room()
             self._journal = self._open_journal()
+            try:
+                self._find_room()
+            except BaseException:
+                self._journal.close()
+                raise
             self._change_set = ChangeSet(self.environment.clock.now(), self.own.max_age_seconds)
 
     def _end(self) -> None:
@@ -331,6 +353,7 @@ class TargetInventory(Target):
             report=report,
             announce=lambda plans: self._announce(plans, run),
             levels=self._levels,
+            terms=self._terms,
         )
         try:
             run.carry_out()
@@ -354,7 +377,8 @@ class TargetInventory(Target):
         if self._levels is None:
             LOG.warning("%s are left out: levels_to is not set", LEVELS)
         elif self._changes.left_out and not self._counted:
-            LOG.warning("%s: all are left out: none is of a place that counts", LEVELS)
+            came = one_line(some(list(self._elsewhere), levels.NAMED))
+            LOG.warning("%s: all are left out by levels_from: they are of %s", LEVELS, came)
 
     def _sum_up(self, run: Run, start: float) -> None:
         run.report.count_rejected(run.rejected, run.left_out)
@@ -383,7 +407,8 @@ class TargetInventory(Target):
 
     def _announce(self, plans: Sequence[tuple[Shop, Plan]], run: Run) -> None:
         if self.own.plan_path is not None:
-            lines = [line for _, made in plans for line in made.lines()]
+            terms = None if self._levels is None else self._levels.terms
+            lines = [line for _, made in plans for line in made.lines(terms)]
             files.append(Path(self.own.plan_path), b"".join(lines), anew=True)
         if self.own.plan_page_path is not None:
             now = self.environment.clock.now()
@@ -391,7 +416,7 @@ class TargetInventory(Target):
                 plans, run.rejected, run.report, self.own, now, left_out=run.left_out
             )
             files.append(Path(self.own.plan_page_path), made_page, anew=True)
-        stopped = ", and a guard stops them" if run.report.guards else ""
+        stopped = ", stopped by a guard" if run.report.guards else ""
         planned = "planned change" if self.own.mode == "plan" or stopped else "change"
         for shop, made in plans:
             if made.changes:
@@ -399,7 +424,7 @@ class TargetInventory(Target):
                 has_levels = any(one.is_level for one in made.changes)
                 if has_levels and self.own.rules != settings.Rules():
                     title = f"{title}; published: {in_words(self.own.rules)}"
-                screen.show(made.changes, title)
+                screen.show(made.changes, title, plan_path=self.own.plan_path)
 
     def _leave_files(self, run: Run) -> OutputError | None:
         """The report, and the way back; what went wrong with them, if anything did."""
@@ -417,7 +442,9 @@ class TargetInventory(Target):
     def _leave_way_back(path: Path, run: Run) -> None:
         """One that leads nowhere does not replace an older one."""
         if run.written or not path.exists():
-            files.append(path, b"".join(way_back(run.written)), anew=True)
+            # What an interrupted run has written goes back with what was left of it.
+            earlier = path.read_bytes() if run.goes_on and path.is_file() else b""
+            files.append(path, b"".join(way_back(run.written)) + earlier, anew=True)
 
     def _bury(self, run: Run, *, clean: bool) -> None:
         """Keep the rejected records. `clean` says that nothing else went wrong."""
@@ -426,6 +453,8 @@ class TargetInventory(Target):
             LOG.warning("%s", reason)
         for reason in _reasons(run.left_out):
             LOG.info("left out: %s", reason)
+        if len(run.left_out) >= guards.MANY and run.report.read == run.report.left_out:
+            LOG.warning("%s: all are left out: no item takes any of them", LEVELS)
         if self.own.mode == "plan":
             return
         fed_back = dead_letters.is_same_file(path, self._input_path)
@@ -461,9 +490,10 @@ class TargetInventory(Target):
         limit = f"max_rejected is {self.own.max_rejected}"
         if self.own.mode == "plan":
             return Rejected(f"would be rejected: {many(rejected, 'record')} ({limit})")
+        also = "; levels that belong nowhere: leave_out" if self._levels is not None else ""
         return Rejected(
             f"rejected: {many(rejected, 'record')} ({limit}), kept in {self.own.dead_letters}",
-            advice="Mend them there and feed the file back with --input",
+            advice=f"Mend them there and feed the file back with --input{also}",
         )
 
     def _pass_state_on(self) -> None:

@@ -88,7 +88,7 @@ def test_the_commands_of_the_use_section_work(
         assert done.code == 0, done.err
         if into:
             (tmp_path / into).write_bytes(done.out)
-    assert shop.room("deconetwork").rows("deconetwork_inventory")["19617_1378",]["inv_lvl"] == 24
+    assert shop.room("deconetwork").rows("deconetwork_inventory")["19617_1378",]["inv_lvl"] == 25
     stock = (tmp_path / "stock.jsonl").read_bytes()
     for stream in ("deconetwork_inventory", "inventory_levels"):
         head = f'{{"type":"RECORD","stream":"{stream}"'.encode()

@@ -131,52 +131,6 @@ def test_where_tracking_is_off_no_level_is_set(site: Site, level: int) -> None:
     assert (site.rows()[key]["inv_lvl"], site.rows()[key]["inv_on"]) == (3, False)
 
 
-def with_levels_that_no_item_takes(site: Site) -> tuple[str, bytes]:
-    """The key of an item that takes its level, among three whose levels have nowhere to go."""
-    untracked, taken = tracked(site, 2)
-    put(site, untracked, inv_on=False)
-    records = [
-        at_warehouse("no such", 5),
-        at_warehouse(sku_of(site, untracked), 6),
-        at_warehouse(sku_of(site, taken), 901),
-        at_warehouse("", 7, provider_item_id=""),
-    ]
-    return taken, levels_of(*records)
-
-
-@pytest.mark.parametrize("mode", ["plan", "apply"])
-@pytest.mark.parametrize(
-    ("leave_out", "left_out", "rejected"),
-    [([], 0, 3), (["unmapped"], 1, 2), (["unmapped", "untracked"], 2, 1)],
-)
-def test_levels_that_no_item_takes_are_left_out_where_that_is_wanted(
-    site: Site, mode: str, leave_out: list[str], left_out: int, rejected: int
-) -> None:
-    taken, given = with_levels_that_no_item_takes(site)
-    run = site.run(given, mode=mode, leave_out=leave_out, **TO_SHOP)
-    assert (run.code, run.report["left_out"], run.report["rejected"]) == (7, left_out, rejected)
-    # Whether they are rejected or not, the report names them.
-    assert run.report["unmapped"] == ["no such"]
-    assert len(run.report["untracked"]) == 1
-    assert sum(run.report["rejected_by_reason"].values()) == rejected
-    if mode == "apply":
-        assert len(run.rejected) == rejected
-        assert site.rows()[taken]["inv_lvl"] == 901
-        assert run.out == singer.passed_on()
-    said = [line for line in run.log if line.startswith("left out: ")]
-    assert len(said) == len(leave_out)
-
-
-def test_a_letter_that_is_left_out_now_is_kept_no_longer(site: Site, tmp_path: Path) -> None:
-    _, given = with_levels_that_no_item_takes(site)
-    first = site.run(given, **TO_SHOP)
-    assert len(first.rejected) == 3
-    letters = tmp_path / "letters.jsonl"
-    letters.write_bytes(first.letters_file)
-    again = site.run(letters.read_bytes(), leave_out=["unmapped", "untracked"], **TO_SHOP)
-    assert (again.report["left_out"], again.report["rejected"]) == (2, 1)
-
-
 def test_an_id_of_another_provider_names_nothing_here(site: Site) -> None:
     named, meant = tracked(site, 2)
     before = shelf(site)
@@ -292,31 +246,6 @@ def test_a_plan_is_carried_out_as_it_is_without_map_or_rules(site: Site) -> None
     assert run.code == 7
     assert "expected inv_lvl" in run.reasons[0]
     assert shelf(site) == before | {kept: 100}
-
-
-@pytest.mark.parametrize("mode", ["plan", "apply"])
-def test_where_levels_are_published_by_other_rules_than_before_it_is_said(
-    site: Site, mode: str, tmp_path: Path
-) -> None:
-    (key,) = tracked(site, 1)
-    skus = tmp_path / "skus.csv"
-    given = levels_of(at_warehouse(sku_of(site, key), 900))
-
-    def others(**settings: Any) -> bool:
-        said = site.run(given, **TO_SHOP, **settings).log
-        return any("everything once" in line for line in said)
-
-    assert not others()
-    assert not others()
-    assert not others(leave_out=["unmapped"], max_rejected=5)
-    assert others(rules={"buffer": 1}, mode=mode)
-    # A plan is not the last word.
-    assert others(rules={"buffer": 1}) == (mode == "plan")
-    assert not others(rules={"buffer": 1})
-    skus.write_text(f"source_sku,target_sku\n{sku_of(site, key)},{sku_of(site, key)}\n")
-    assert others(rules={"buffer": 1}, sku_map_path=str(skus))
-    assert not others(rules={"buffer": 1}, sku_map_path=str(skus))
-    assert others(levels_from={"provider": "shipstream"})
 
 
 def test_the_guards_judge_what_the_rules_have_made(site: Site) -> None:

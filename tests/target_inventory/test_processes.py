@@ -117,6 +117,21 @@ def test_a_run_writes_and_passes_the_state_on(commands: Commands) -> None:
     assert "10 written, 10 verified" in check(0, found.err)
 
 
+@pytest.mark.parametrize("setting", ["report_path", "plan_path"])
+def test_the_input_is_not_written_over(commands: Commands, tmp_path: Path, setting: str) -> None:
+    file = tmp_path / "counts.jsonl"
+    file.write_bytes(INPUT)
+    found = commands.run(b"", "--input", str(file), **{setting: str(file)})
+    assert (found.code, file.read_bytes(), commands.site.applied) == (2, INPUT, [])
+
+
+def test_a_journal_in_a_folder_that_is_missing_is_named(commands: Commands, tmp_path: Path) -> None:
+    journal = tmp_path / "missing" / "j.sqlite"
+    found = commands.run(journal_path=str(journal), dead_letter_path=None)
+    assert found.code == 10
+    assert f"cannot write the journal {journal}" in found.err.splitlines()[-1]
+
+
 def test_tap_to_target_through_a_pipe_changes_nothing(commands: Commands) -> None:
     site, processes = commands.site, commands.processes
     before = site.rows()

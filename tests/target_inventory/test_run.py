@@ -298,7 +298,7 @@ def test_a_plan_says_what_a_guard_would_stop_and_how_to_carry_it_out(site: Site)
 
 def test_what_a_guard_has_stopped_is_not_shown_as_if_it_were_done(site: Site) -> None:
     run = site.set_levels(_to_zero(site, 20, 20))
-    assert "20 planned changes, and a guard stops them" in run.said
+    assert "20 planned changes, stopped by a guard" in run.said
 
 
 # ---- a provider that says what is not so ---------------------------------------------------------

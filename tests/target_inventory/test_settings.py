@@ -188,6 +188,38 @@ def test_an_object_of_levels_that_is_empty_is_refused_all_the_same(name: str) ->
     assert name in refused(CONFIG | {name: {}})
 
 
+@pytest.mark.parametrize("name", ["shipstrem", "ShipStream", "deconetwrk"])
+def test_a_misspelt_provider_of_levels_is_refused(name: str) -> None:
+    told = refused(LEVELS | {"levels_from": {"provider": name}})
+    assert "levels_from names no provider (did you mean " in told
+
+
+def test_levels_may_come_from_a_provider_that_is_none_of_ours() -> None:
+    assert (
+        settings.load(LEVELS | {"levels_from": {"provider": "erp"}}).levels_from.provider == "erp"
+    )
+
+
+READ = ["--config", "--input"]
+WRITTEN = ["journal_path", "dead_letter_path", "plan_path", "plan_page_path", "undo_path"]
+WRITTEN += ["report_path"]
+
+
+@pytest.mark.parametrize("option", READ)
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_read_is_not_written_over(tmp_path: Path, name: str, option: str) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.touch()
+    chosen = settings.load(CONFIG | {name: str(tmp_path / "." / "file")})
+    settings.must_spare(chosen, str(other), [str(other)])
+    given = (str(file), []) if option == "--input" else (None, [str(other), str(file)])
+    if (name, option) in {("dead_letter_path", "--input"), ("undo_path", "--input")}:
+        settings.must_spare(chosen, *given)
+        return
+    with pytest.raises(ConfigError, match=f"{name} is the file of {option}"):
+        settings.must_spare(chosen, *given)
+
+
 def test_every_setting_of_levels_is_tested() -> None:
     assert set(FOR_LEVELS) == set(settings.FOR_LEVELS)
 

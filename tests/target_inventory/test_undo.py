@@ -342,6 +342,33 @@ def test_a_rejected_line_of_a_plan_can_be_fed_back_as_the_record_that_it_is(
     assert site.level(0) == 500
 
 
+def test_the_way_back_of_an_interrupted_run_is_kept_by_the_one_that_finishes_it(
+    site: Site, files: Files
+) -> None:
+    site.grow(300)
+    before = {key: row["inv_lvl"] for key, row in site.rows().items()}
+    keys = [key for key, units in before.items() if units >= 0][:250]
+    wanted = {key: 5000 + number for number, key in enumerate(keys)}
+    undo = {"undo_path": str(files.undo)}
+    site.inject("status", skip=1, times=None)
+    first = site.set_levels(wanted, **undo)
+    assert (first.code, first.report["written"]) == (5, 100)
+    assert len(files.undo.read_bytes().splitlines()) == 100
+    site.server.clear()
+    newer = {keys[0]: 9000}
+    assert site.set_levels(wanted | newer, **undo).code == 0
+    assert len(files.undo.read_bytes().splitlines()) == 251
+    # One item went there in two steps, and comes back in two.
+    assert site.feed_back(files.undo, undo_path=str(files.redo)).code == 0
+    assert {key: row["inv_lvl"] for key, row in site.rows().items()} == before
+
+
+def test_the_way_back_of_a_run_that_was_whole_is_replaced(site: Site, files: Files) -> None:
+    for units in (500, 501):
+        site.set_levels([(0, units)], undo_path=str(files.undo))
+    assert len(files.undo.read_bytes().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "broken",
     [
