@@ -149,9 +149,12 @@ class Pipe:
             ends = f"tap-inventory ended with {tap.returncode}, target-inventory {done.returncode}"
             sys.exit(ends)
         report = json.loads((self._folder / "report.json").read_bytes())
+        places = report["left_out"]
         for kind in self._settings["leave_out"]:
             first, *others = skus = report[kind]
             say(f"    {len(skus):>5}  {kind}, left out: {first}{', ...' if others else ''}")
+            places -= len(skus)
+        say(f"    {places:>5}  of single warehouses, left out: place 0 is their sum")
 
 
 def story(commands: Path, folder: Path, url: str) -> None:
@@ -172,6 +175,7 @@ def story(commands: Path, folder: Path, url: str) -> None:
     pipe = Pipe(commands, folder, json.loads(config.read_bytes()))
     move(url)
     say(f"\n2. The ShipStream warehouse moves {MOVED} SKUs. What would change in the shop?")
+    say("   (What the shop had oversold before is made good, too.)")
     say("   tap-inventory | target-inventory, with levels_to: deconetwork and mode: plan\n")
     pipe.run(mode="plan")
 

@@ -247,7 +247,7 @@ def digest(path: Path) -> str:
 
 
 def page(plan: Path, report: Mapping[str, Any]) -> str:
-    """What is to be approved, as Markdown: ROWS_SHOWN changes at most, and what was rejected."""
+    """What is to be approved, as Markdown: ROWS_SHOWN changes at most, and what was not taken."""
     rows = [json.loads(line) for line in plan.read_text(encoding="utf-8").splitlines()]
     lines = [f"**{len(rows)} changes**", "", *_table(rows[:ROWS_SHOWN])]
     if len(rows) > ROWS_SHOWN:
@@ -256,6 +256,8 @@ def page(plan: Path, report: Mapping[str, Any]) -> str:
         lines += ["", "Rejected, and not written:", ""]
         shown = islice(reasons.items(), REASONS_SHOWN)
         lines += [f"- {count}: {_cell(reason)}" for reason, count in shown]
+    if left_out := report.get("left_out"):
+        lines += ["", f"Levels left out, and not compared: {left_out}"]
     return "\n".join([*lines, "", f"The whole plan: `{plan.with_suffix('.html')}`"])
 
 

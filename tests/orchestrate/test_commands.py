@@ -246,6 +246,11 @@ def test_a_long_plan_says_how_much_of_it_is_not_shown(tmp_path: Path) -> None:
     assert str(tmp_path / "plan.html") in page
 
 
+def test_the_page_for_approval_says_how_much_was_left_out(tmp_path: Path) -> None:
+    assert "left out, and not compared: 7" in shown(tmp_path, [change(1)], {"left_out": 7})
+    assert "left out" not in shown(tmp_path, [change(1)], {"left_out": 0})
+
+
 def test_the_page_tells_what_was_rejected(tmp_path: Path) -> None:
     page = shown(tmp_path, [change(1)], {"rejected_by_reason": {"unmapped: no such SKU": 4}})
     assert "- 4: unmapped: no such SKU" in page
