@@ -52,12 +52,13 @@ def schemas() -> tuple[dict[str, Any], dict[str, Any]]:
 
 @cache
 def names_of_settings() -> set[str]:
-    """With and without the name of their object."""
+    """Those of a provider with and without its name, those of another object with its name only."""
     found: set[str] = set()
     for properties in schemas():
         for name, part in properties.items():
             inner = part.get("properties", {})
-            found |= {name, *inner, *(f"{name}.{each}" for each in inner)}
+            found |= {name, *(f"{name}.{each}" for each in inner)}
+            found |= set(inner) if name in registry.PROVIDER_NAMES else set()
     return found
 
 
@@ -93,7 +94,12 @@ def of_airflow() -> set[str]:
 def unknown_names(text: str) -> set[str]:
     """Names in back quotes that are no setting, stream or column."""
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    named = set(re.findall(r"`([a-z0-9]+(?:_+[a-z0-9]+)+|[a-z0-9_]+\.[a-z_]+)`", prose))
+    # A part of a configuration in a sentence: "name": value.
+    parts = set(re.findall(r"`[^`\n]*`", prose))
+    keys = {key for part in parts for key in re.findall(r'"(\w+)": ', part)}
+    named = keys | set(re.findall(r"`([a-z0-9]+(?:_+[a-z0-9]+)+|[a-z0-9_]+\.[a-z_]+)`", prose))
+    inside = {name.partition(".")[2] for name in names_of_settings() if "." in name}
+    named -= {key for key in keys if key in inside}
     known = names_of_settings() | other_names() | SINGER | WRITTEN
     files = {name for name in named if name.endswith((".json", ".jsonl", ".html", ".sh"))}
     return named - known - files - _files()
@@ -116,6 +122,25 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
 def test_a_setting_that_does_not_exist_would_be_found() -> None:
     text = "`max_moons` `guards.max_moons` `guards.max_delta` `levels_to` `moons.py` `wire.py`"
     assert unknown_names(text) == {"max_moons", "guards.max_moons", "moons.py"}
+    assert unknown_names("`max_delta`") == {"max_delta"}
+    text = '`"mod": "plan"` `{"guards": {"max_delta": 5}}` `"max_moons": 1`'
+    assert unknown_names(text) == {"mod", "max_moons"}
+
+
+@each_page
+def test_every_variable_of_the_environment_is_that_of_a_setting(page: Path) -> None:
+    known = {"LOGLEVEL", *(name.replace(".", "_").upper() for name in names_of_settings())}
+    # Meltano has variables for each part of an object, and for inherited plugins.
+    named = re.findall(
+        r"\b(?:TAP|TARGET)_INVENTORY_(?:_LEVELS_|_SECOND_)?([A-Z_]*[A-Z])", read(page)
+    )
+    assert set(named) <= known
+
+
+@each_page
+def test_every_document_that_is_shown_can_be_read(page: Path) -> None:
+    for block in re.findall(r"```json\n(.*?)```", read(page), re.DOTALL):
+        json.loads(block)
 
 
 def of_a_provider(name: str) -> str:
