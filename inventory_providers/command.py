@@ -17,10 +17,10 @@ import click
 
 from inventory_providers import redaction
 from inventory_providers.errors import ConfigError, InventoryError, OutputError, Stopped
-from inventory_providers.settings import register_raw_secrets
+from inventory_providers.settings import closest, register_raw_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import FrameType
 
 UNEXPECTED = InventoryError.exit_code
@@ -72,6 +72,51 @@ def environment_errors(prefix: str, *, used: bool) -> Iterator[None]:
             f"a variable that begins with {prefix} cannot be read; objects and lists must be JSON",
             place="environment",
         ) from None
+
+
+@contextlib.contextmanager
+def environment_names(prefix: str, plugin: Any, *, used: bool) -> Iterator[None]:
+    """Look at the names of the variables from which a plugin of the SDK is configured inside.
+
+    Raises:
+        ConfigError: one is no setting's and close to one's: it would be without effect.
+    """
+    if not used:
+        yield
+        return
+    names = {prefix + name.upper(): name for name in [*_setting_names(plugin), "loglevel"]}
+    _refuse_misspelt(prefix, names)
+    yield
+    # The SDK has read a .env file meanwhile.
+    _refuse_misspelt(prefix, names)
+    if strange := _strange(prefix, names):
+        told = "environment: left alone, since they are no settings: %s"
+        logging.getLogger("inventory").warning(told, ", ".join(strange))
+
+
+def _setting_names(plugin: Any) -> list[str]:
+    schema = plugin.config_jsonschema
+    plugin.append_builtin_config(schema)
+    return list(schema["properties"])
+
+
+def _strange(prefix: str, names: Collection[str]) -> list[str]:
+    return sorted(name for name in os.environ if name.startswith(prefix) and name not in names)
+
+
+def _refuse_misspelt(prefix: str, names: Mapping[str, str]) -> None:
+    # Compared without what all have in common, which would make any two alike.
+    by_setting = {setting: name for name, setting in names.items()}
+    hints = {
+        name: by_setting[found]
+        for name in _strange(prefix, names)
+        if (found := closest(name.removeprefix(prefix).lower(), by_setting)) is not None
+    }
+    if hints:
+        told = "; ".join(
+            f"{name} is not a setting (did you mean {hint}?)" for name, hint in hints.items()
+        )
+        raise ConfigError(told, place="environment")
 
 
 class Signals:
@@ -130,7 +175,11 @@ def plugin_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--config",
             multiple=True,
-            help="Configuration file location or 'ENV' to use environment variables.",
+            help=(
+                "Configuration file location or 'ENV' to use environment variables. May be given "
+                "several times: a top-level key of a later file replaces that of an earlier one, "
+                "and a variable replaces both."
+            ),
         ),
     )
     for option in reversed(options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,15 @@ from pydantic import ValidationError
 
 from inventory_providers import registry, settings
 from inventory_providers.errors import ConfigError
+from inventory_providers.values import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from inventory_providers.settings import ProviderSettings
+
+LOG = logging.getLogger("inventory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
     settings.register_raw_secrets(raw)
     if not isinstance(raw, dict):
         raise ConfigError("must be a JSON object", place="configuration")
-    problems = list(_misspelt(raw, known))
+    every = {*registry.PROVIDER_NAMES, *known}
+    problems = list(_misspelt(raw, every))
     objects = {name: raw[name] for name in registry.PROVIDER_NAMES if raw.get(name) is not None}
     if not objects and not problems:
         names = ", ".join(registry.PROVIDER_NAMES)
@@ -43,20 +48,21 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
     checked = {name: _provider(name, value, problems) for name, value in objects.items()}
     if problems:
         raise ConfigError("; ".join(problems), place="configuration")
+    # One file may serve the tap and the target: a key of the other one is no mistake.
+    if strange := [one_line(key) for key in raw if key not in every]:
+        LOG.warning("configuration: not settings here, so without effect: %s", ", ".join(strange))
     providers = {name: value for name, value in checked.items() if value is not None}
     for provider in providers.values():
         provider.register_secrets()
     return Configuration(providers, _start_date(raw), _user_agent(raw))
 
 
-def _misspelt(raw: Mapping[str, Any], known: Iterable[str]) -> Iterable[str]:
-    every = {*registry.PROVIDER_NAMES, *known}
+def _misspelt(raw: Mapping[str, Any], every: Collection[str]) -> Iterable[str]:
     for key in raw:
         head, dot, tail = str(key).partition(".")
         if dot and head in every:
             yield f"{key} must be written as an object: {{{head}: {{{tail}: ...}}}}"
             continue
-        # One file may serve the tap and the target: a key of the other one is no mistake.
         if key not in every and (hint := settings.did_you_mean(key, every)):
             yield f"{key} is not a setting{hint}"
 

@@ -12,6 +12,7 @@ credential, a response body or a value of the configuration.
     |- Unavailable          5   was retried; run again later
     |- Guarded              6   a guard stopped the run before it wrote anything
     |- Rejected             7   this record cannot be written; the others can
+    |  `- Untracked         7   the provider keeps no stock of the item
     |- Uncertain            8   a write was sent and no answer came
     |- JournalHeld          9   another run writes at the moment
     `- OutputError         10   standard output or a file cannot be written

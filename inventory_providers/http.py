@@ -268,8 +268,14 @@ class Door:
             # Neither a short budget of its own nor an answer that cannot be read is an outage.
             self._is_down |= call.budget is None and not isinstance(trouble, Garbled)
             self._give_up(trouble, attempt)
+        hint = f" (check {self.names.api_url})" if _never_began(trouble) else ""
         self._log.warning(
-            "%s: %s; trying again in %.0f s", self.names.provider, trouble.cause, wait
+            "%s: %s%s; trying again in %.0f s, for at most %.0f s",
+            self.names.provider,
+            trouble.cause,
+            hint,
+            wait,
+            attempt.budget,
         )
         self._environment.clock.sleep(wait)
 
@@ -289,13 +295,12 @@ class Door:
                 place=self.names.provider,
                 advice=f"Check {self.names.api_url}; if it is right, ask the provider",
             )
-        never = trouble.cause.startswith(NO_CONNECTION)
         raise Unavailable(
             tried,
             place=self.names.provider,
             silent=attempt.silent,
             advice=f"{Unavailable.usual_advice}; if it never worked, check {self.names.api_url}"
-            if never
+            if _never_began(trouble)
             else None,
         )
 
@@ -396,11 +401,14 @@ class Door:
 
 
 class _Attempt:
-    """Counts the tries of one call and says how long to wait before the next."""
+    """Counts the tries of one call and says how long to wait before the next.
+
+    `budget` are the seconds for all of them.
+    """
 
     def __init__(self, environment: Environment, policy: Policy, budget: float | None) -> None:
         self._clock, self._random, self._policy = environment.clock, environment.random, policy
-        self._budget = policy.budget if budget is None else min(budget, policy.budget)
+        self.budget = policy.budget if budget is None else min(budget, policy.budget)
         self._start = self._clock.monotonic()
         self.count = 0
         self.silent = self.sent = False
@@ -414,7 +422,7 @@ class _Attempt:
         self.count += 1
         if isinstance(trouble, Garbled) and self.count >= self._policy.garbled:
             return None
-        left = self._budget - self.elapsed()
+        left = self.budget - self.elapsed()
         if left <= 0 or (trouble.after or 0) > left:
             return None
         nominal = min(self._policy.first_wait * 2 ** (self.count - 1), self._policy.longest_wait)
@@ -431,6 +439,15 @@ _CAUSES: dict[type[httpx.HTTPError], str] = {
     httpx.WriteTimeout: "the request was not taken in time",
     httpx.RemoteProtocolError: "the answer was cut off",
 }
+# OpenSSL calls it the one or, in newer versions, the other.
+_TLS_REASONS = dict.fromkeys(
+    ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"), "the server seems to speak no TLS there"
+)
+
+
+def _never_began(trouble: TryAgain) -> bool:
+    """Whether nobody was there to be asked: then the address may be wrong."""
+    return trouble.cause.startswith(NO_CONNECTION)
 
 
 def _client(
@@ -544,6 +561,6 @@ def _tls_reason(error: BaseException | None) -> str | None:
         # These two are a connection that broke while it was being made: passing.
         broken = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
         if isinstance(error, ssl.SSLError) and not broken:
-            return error.reason or "handshake failed"
+            return _TLS_REASONS.get(error.reason, error.reason) or "handshake failed"
         error = error.__cause__ or error.__context__
     return None

@@ -58,7 +58,9 @@ def _check_url(url: str) -> str:
     if parts.netloc.endswith(":"):
         raise _wrong_url("has a colon and no port behind it")
     if parts.scheme not in {"https", "http"} or not host:
-        raise _wrong_url("must be an https URL, with https:// before the host")
+        raise _wrong_url(
+            "must be an https URL (http only to 127.0.0.1), with https:// before the host"
+        )
     if parts.username is not None or parts.password is not None:
         raise _wrong_url("must not contain a user name or a password; they have their own settings")
     if parts.query or parts.fragment:
@@ -158,34 +160,56 @@ def utc_moment(text: Any, *, name: str) -> datetime:
 
 def explain(error: ValidationError, prefix: str, known: Iterable[str]) -> list[str]:
     """One phrase per problem: the setting's name and what is wrong, never its value."""
-    return [_phrase(detail, prefix, list(known)) for detail in error.errors(include_input=False)]
+    details, known = error.errors(include_input=False), list(known)
+    # Of a list with several wrong elements the same is said once.
+    return list(dict.fromkeys(_phrase(detail, prefix, known) for detail in details))
 
 
 _WORDS = {
     "string_type": "must be text",
+    "string_unicode": "must be text in Unicode",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
     "missing": "is missing",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "model_type": "must be an object",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be {ge:.12g} or more",
+    "less_than_equal": "must be at most {le:.12g}",
+}
+_WORDS_OF_ELEMENTS = {
+    "string_type": "must hold only text",
+    "string_unicode": "must hold only text in Unicode",
+    "int_type": "must hold only whole numbers",
+    "literal_error": "must hold only {expected}",
 }
 
 
 def _phrase(detail: ErrorDetails, prefix: str, known: list[str]) -> str:
-    name = ".".join([prefix, *(str(part) for part in detail["loc"])]).strip(".")
-    if detail["type"] == "extra_forbidden":
-        return f"{name} is not a setting{did_you_mean(str(detail['loc'][-1]), known)}"
-    if detail["type"] == "literal_error":
-        return f"{name} must be {detail['ctx']['expected']}"
-    return f"{name} {_WORDS.get(detail['type'], detail['msg'])}"
+    kind, loc = detail["type"], detail["loc"]
+    name = ".".join([prefix, *(part for part in loc if isinstance(part, str))]).strip(".")
+    if kind == "extra_forbidden":
+        # It is wrong in any case, so that a hint may be further off.
+        return f"{name} is not a setting{did_you_mean(str(loc[-1]), known, cutoff=0.6)}"
+    in_a_list = bool(loc) and isinstance(loc[-1], int)
+    words = (_WORDS_OF_ELEMENTS if in_a_list else _WORDS).get(kind)
+    told = detail["msg"] if words is None else words.format(**detail.get("ctx", {}))
+    return f"{name} {told}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], *, cutoff: float = 0.75) -> str:
     """A hint in brackets, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.75)
-    return f" (did you mean {close[0]}?)" if close else ""
+    found = closest(word, known, cutoff=cutoff)
+    return "" if found is None else f" (did you mean {found}?)"
+
+
+def closest(word: str, known: Iterable[str], *, cutoff: float = 0.75) -> str | None:
+    """What a word that is not known was likely meant to be, or None."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return close[0] if close else None
 
 
 class Lazily:

@@ -46,30 +46,36 @@ SET_UP = (
 INSTALL = "meltano install"
 SANDBOX = "meltano invoke tap-inventory--base:sandbox --skus 500"
 READ_AND_LEVELS = "meltano run read levels"
-COUNT_LINES = "wc -l output/tap_inventory/*.jsonl"
+COUNT_LINES = "wc -l output/sandbox-tap_inventory/*.jsonl"
 COUNT_LEVELS = (
     '.meltano/loaders/target-duckdb/venv/bin/python -c "import duckdb; stock = duckdb.connect('
-    "'output/stock.duckdb'); stock.sql('select location_id, count(*), sum(available) from "
+    "'output/sandbox-stock.duckdb'); stock.sql('select location_id, count(*), sum(available) from "
     "tap_inventory__levels.inventory_levels group by 1 order by 1').show()\""
 )
 READ = "meltano run read"
 PLAN = "meltano run plan"
 WRITE_BACK = "meltano run write-back"
-APPROVED = "meltano invoke target-inventory --input output/plan.jsonl"
-UNDO = "meltano invoke target-inventory --input output/undo.jsonl"
+APPROVED = "meltano invoke target-inventory --input output/sandbox-plan.jsonl"
+KEEP_UNDO = "cp output/sandbox-undo.jsonl output/back.jsonl"
+UNDO = "meltano invoke target-inventory --input output/back.jsonl"
 PERCENT = "TARGET_INVENTORY_RULES_PERCENT=33.3 meltano run plan"
 SECOND = "meltano run second"
-FILL_IN = "cp .env.example .env"
+FILL_IN = "cp .env.example .env && chmod 600 .env"
+TEST_PROD = "meltano --environment=prod invoke tap-inventory --test"
 READ_PROD = "meltano --environment=prod run read"
-LIST_TAP = "meltano --environment=prod config list tap-inventory"
-LIST_TARGET = "meltano --environment=prod config list target-inventory"
+LIST_TAP = "meltano --environment=prod config list --all tap-inventory"
+LIST_TARGET = "meltano --environment=prod config list --all target-inventory"
 STATES = "meltano state list"
 INTO_POSTGRES = "meltano --environment=prod run tap-inventory target-postgres"
+MOVE = (
+    "curl -s http://127.0.0.1:8765/__sandbox/touch "
+    """-d '{"stream": "shipstream_inventory_detailed", "count": 10}'"""
+)
 # What the document shows, line by line.
 COMMANDS = (
     *(INSTALL, SANDBOX, READ_AND_LEVELS, COUNT_LINES, COUNT_LEVELS, READ, INTO_POSTGRES),
-    *(PLAN, WRITE_BACK, APPROVED, UNDO, PERCENT, SECOND, FILL_IN, READ_PROD),
-    *(LIST_TAP, LIST_TARGET, STATES),
+    *(MOVE, PLAN, WRITE_BACK, APPROVED, KEEP_UNDO, UNDO, PERCENT, SECOND, FILL_IN, TEST_PROD),
+    *(READ_PROD, LIST_TAP, LIST_TARGET, STATES),
 )
 
 LEVELS = "inventory_levels"
@@ -88,7 +94,7 @@ sys.exit("\\n".join(error.message for error in errors))
 """  # noqa: E501 - a program on its own
 COUNT_DUCKDB = """
 import duckdb, json, sys
-found = duckdb.connect("output/stock.duckdb", read_only=True).execute(f"select count(*) from {sys.argv[1]}")
+found = duckdb.connect("output/sandbox-stock.duckdb", read_only=True).execute(f"select count(*) from {sys.argv[1]}")
 print(found.fetchone()[0])
 """  # noqa: E501 - a program on its own
 COUNT_POSTGRES = """
@@ -115,7 +121,7 @@ class Project:
     """A copy of the working tree, in which commands are run as a newcomer would."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self.folder = folder
+        self.folder, self._port = folder, port
         self.url = f"http://127.0.0.1:{port}"
         self.table: list[Seen] = []
         self.output = ""
@@ -136,7 +142,7 @@ class Project:
         print(f"$ {command}", flush=True)
         begin = time.monotonic()
         done = subprocess.run(
-            ["bash", "-c", command],
+            ["bash", "-c", command.replace(":8765/", f":{self._port}/")],
             cwd=self.folder,
             env=environment() | env,
             stdin=subprocess.DEVNULL,
@@ -169,7 +175,7 @@ class Project:
     def lines(self) -> Counter[str]:
         """How many rows target-jsonl has got, by stream."""
         found: Counter[str] = Counter()
-        for file in (self.folder / "output" / "tap_inventory").glob("*.jsonl"):
+        for file in (self.folder / "output").glob("*-tap_inventory/*.jsonl"):
             stream = re.sub(r"-\d{8}T\d{6}$", "", file.stem)
             found[stream] += len(file.read_bytes().splitlines())
         return found
@@ -180,7 +186,7 @@ class Project:
 
     def json(self, name: str) -> list[dict[str, Any]]:
         """The lines of a file in `output`."""
-        text = (self.folder / "output" / name).read_text(encoding="utf-8")
+        text = (self.folder / "output" / f"sandbox-{name}").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
     def sandbox(self, route: str, body: dict[str, Any] | None = None) -> Any:
@@ -324,7 +330,7 @@ def reading(project: Project) -> None:
 
 
 def _levels(project: Project) -> Iterator[dict[str, Any]]:
-    for file in (project.folder / "output" / "tap_inventory").glob(f"{LEVELS}-*.jsonl"):
+    for file in (project.folder / "output" / "sandbox-tap_inventory").glob(f"{LEVELS}-*.jsonl"):
         yield from map(json.loads, file.read_text(encoding="utf-8").splitlines())
 
 
@@ -340,9 +346,11 @@ def second_account(project: Project) -> None:
 
 def publishing(project: Project) -> None:
     """Plan, write-back, and both ways once more by file."""
-    project.sandbox("touch", {"stream": WAREHOUSE, "count": 10})
+    project.run(MOVE)
     before, due = project.shop(), project.due()
     project.run(PLAN)
+    page = (project.folder / "output" / "sandbox-plan.html").read_text(encoding="utf-8")
+    project.expect("changes on the page of the plan", len(due), page.count('<td class="risk">'))
     planned = {line["key"]["dn_sku_id"]: line["after"] for line in project.json("plan.jsonl")}
     project.expect("what differs is planned, and nothing else", expected=True, saw=planned == due)
     project.expect("there is more than one change", expected=True, saw=len(planned) > 1)
@@ -357,6 +365,7 @@ def publishing(project: Project) -> None:
     project.expect("written, by the report", len(planned), _report(project, "written"))
     project.run(WRITE_BACK)
     project.expect("written by the second write-back", 0, _report(project, "written"))
+    project.run(KEEP_UNDO)
     project.run(UNDO)
     # What cannot be written is not in the way back.
     below = sum(before[key] < 0 for key in planned)
@@ -409,6 +418,7 @@ def production(project: Project) -> None:
     )
     project.run(FILL_IN)
     fill_in(project)
+    project.run(TEST_PROD)
     first = project.lines()
     project.run(READ_PROD)
     new = project.lines() - first

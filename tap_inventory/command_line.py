@@ -11,6 +11,7 @@ from inventory_providers.errors import ConfigError
 from tap_inventory.tap import TapInventory
 
 NAME = TapInventory.name
+PREFIX = "TAP_INVENTORY_"
 
 
 def _catalog(path: str | None) -> dict[str, Any] | None:
@@ -67,7 +68,7 @@ def _is_metadata(one: Any) -> bool:
     is_flag=False,
     flag_value="all",
     type=click.Choice(["all", "schema"]),
-    help="Sync a single record of each stream; --test=schema writes the schemas only.",
+    help="Ask for at most one record of each stream; --test=schema writes the schemas only.",
 )
 @click.option("--catalog", help="Use a Singer catalog file with the tap.")
 @click.option("--state", help="Use a bookmarks file for incremental replication.")
@@ -95,7 +96,10 @@ def COMMAND(  # noqa: N802 - a constant to its users
     merged, from_environment = command.read_config(config)
     entries = _catalog(catalog)
     bookmarks = None if state is None else command.read_json_object(state, "state")
-    with command.environment_errors("TAP_INVENTORY_", used=from_environment):
+    with (
+        command.environment_errors(PREFIX, used=from_environment),
+        command.environment_names(PREFIX, TapInventory, used=from_environment),
+    ):
         tap = TapInventory(
             config=merged,
             parse_env_config=from_environment,
@@ -115,7 +119,6 @@ def _do(tap: TapInventory, *, discover: bool, test: str | None) -> None:
     elif test == "schema":
         tap.write_schemas()
     elif test == "all":
-        tap.test_connections()
-        command.say(NAME, f"{len(tap.streams)} streams answered")
+        command.say(NAME, tap.test_connections())
     else:
         tap.sync_all()

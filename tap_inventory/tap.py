@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from inventory_providers.contract import Session
 
 LOG = logging.getLogger("tap-inventory")
+# Seconds for all tries of one call of a connection test: somebody waits for it.
+TEST_BUDGET = 10.0
 
 
 def config_schema() -> dict[str, Any]:
@@ -78,6 +80,20 @@ def completed(catalog: dict[str, Any]) -> dict[str, Any]:
     return catalog | {"streams": entries}
 
 
+def _selected_beside(catalog: dict[str, Any]) -> list[str]:
+    """The streams whose `selected` stands where nobody looks for it."""
+    return [
+        entry["tap_stream_id"]
+        for entry in catalog["streams"]
+        if "selected" in entry
+        and not any(
+            "selected" in part["metadata"]
+            for part in entry.get("metadata", [])
+            if not part["breadcrumb"]
+        )
+    ]
+
+
 def _with_keys(schema: dict[str, Any], name: str, entry: dict[str, Any]) -> dict[str, Any]:
     """A catalog's schema with the properties without which a record is none, or with all."""
     published = schema_files.published(name)
@@ -112,6 +128,9 @@ class TapInventory(Tap):
         self._sessions: dict[str, Session] = {}
         self.environment = environment or Environment()
         if isinstance(kwargs.get("catalog"), dict):
+            if beside := _selected_beside(kwargs["catalog"]):
+                told = "catalog: selected counts in the metadata only (empty breadcrumb), not in %s"
+                LOG.warning(told, ", ".join(beside))
             kwargs["catalog"] = completed(kwargs["catalog"])
         super().__init__(**kwargs)
         self._check_selection()
@@ -129,6 +148,18 @@ class TapInventory(Tap):
             if name not in known:
                 raise ConfigError(f"{name} is selected and is not a stream here", place="catalog")
             LOG.warning("catalog: %s is selected, but its provider is not configured", name)
+
+    def _warn_of_selection(self) -> None:
+        """What a catalog asks for, and does not get."""
+        if not any(stream.selected for stream in self.streams.values()):
+            LOG.warning(
+                "catalog: no stream is selected, so nothing is read; set selected to true in the "
+                "metadata of a stream, or run without --catalog"
+            )
+        declared = [one for one in self.streams.values() if isinstance(one, DeclaredStream)]
+        if in_vain := [stream.name for stream in declared if stream.is_asked_in_vain]:
+            told = "catalog: no replication key, so read in full and not INCREMENTAL: %s"
+            LOG.warning(told, ", ".join(in_vain))
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002
         """Check the configuration with our own models: the SDK's messages print values.
@@ -224,6 +255,7 @@ class TapInventory(Tap):
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final in the SDK, which has no such hook
         """Sync all streams; then raise the first failure, naming the others."""
+        self._warn_of_selection()
         try:
             super().sync_all()
             self._end_with_state()
@@ -247,10 +279,29 @@ class TapInventory(Tap):
             first.message = f"{first.message.rstrip('.')} (failed too: {names})"
         raise first
 
-    def test_connections(self) -> None:
-        """One record of each stream; raises the first failure."""
+    def test_connections(self) -> str:
+        """Ask for at most one record of each stream, with little patience; says what came.
+
+        Raises:
+            InventoryError: the first failure.
+        """
+        policy = self.environment.policy
+        short = replace(
+            policy,
+            budget=min(policy.budget, TEST_BUDGET),
+            connect=min(policy.connect, TEST_BUDGET / 2),
+        )
+        self.environment = replace(self.environment, policy=short)
         self.run_connection_test()
         self._raise_failures()
+        return self._answered()
+
+    def _answered(self) -> str:
+        streams = [one for one in self.streams.values() if isinstance(one, DeclaredStream)]
+        asked = [stream for stream in streams if not stream.is_dropped]
+        empty = [stream.name for stream in asked if not stream.has_rows]
+        rest = f", {len(empty)} of them without a row: {', '.join(empty)}" if empty else ""
+        return f"{len(asked)} stream{'' if len(asked) == 1 else 's'} answered{rest}"
 
     def _setup_signal_handlers(self) -> None:
         """Left to the command: a library must not take the signals of its host."""

@@ -13,6 +13,7 @@ from target_inventory import settings
 from target_inventory.target import TargetInventory
 
 NAME = TargetInventory.name
+PREFIX = "TARGET_INVENTORY_"
 
 
 @click.command(name=NAME, help="Execute the Singer target.")
@@ -42,8 +43,11 @@ def COMMAND(  # noqa: N802 - a constant to its users
     command.set_up_logging(NAME)
     merged, from_environment = command.read_config(config)
     if from_environment:
-        merged |= settings.parts_in_environment()
-    with command.environment_errors("TARGET_INVENTORY_", used=from_environment):
+        settings.refuse_parts_in_environment()
+    with (
+        command.environment_errors(PREFIX, used=from_environment),
+        command.environment_names(PREFIX, TargetInventory, used=from_environment),
+    ):
         target = TargetInventory(
             config=merged, parse_env_config=from_environment, input_path=input_path
         )

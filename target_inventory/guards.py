@@ -118,9 +118,8 @@ def _judge_deltas(
             if move is None:
                 kept.append(planned)
             else:
-                reason = (
-                    f"a change of {float(move.delta):g} units, more than guards.max_delta {most}"
-                )
+                # One reason for all of them: each letter shows what is there and what is wanted.
+                reason = f"a change of more units than guards.max_delta {most}"
                 judgement.letters += planned.rejected(reason)
         plan.changes = kept
 

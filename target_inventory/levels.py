@@ -205,6 +205,11 @@ def _address(record: Record, provider: str, *, is_own: bool) -> Address:
     raise Rejected("neither sku nor provider_item_id is given")
 
 
+def place_of(record: Record) -> str:
+    """Where a level is, for a message: provider, account and place, as far as it says."""
+    return " ".join(str(part) for name in PLACE if (part := record.get(name)))
+
+
 def origin_of(record: Record, now: datetime) -> Origin:
     """Where a record says that its level came from; nothing was read after `now`."""
     source = tuple(record.get(name) for name in (*PLACE, "sku", "provider_item_id"))

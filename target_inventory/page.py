@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from inventory_providers import levels
 from inventory_providers.times import rfc3339
+from target_inventory.levels import place_of
 from target_inventory.plan import shown
 from target_inventory.rules import in_words
-from target_inventory.words import called, many
+from target_inventory.words import called, many, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -200,8 +201,10 @@ def _totals(rows: Sequence[Row], report: Report, *, rejected: int, left_out: int
 
 
 def _rules(rows: Sequence[Row], rules: Rules) -> Iterator[str]:
-    if any(row.planned.is_level for row in rows):
-        yield f"<p>{_text(f'Published: {in_words(rules)}.', REASON)}</p>"
+    records = (row.planned.wanted[-1].record for row in rows if row.planned.is_level)
+    if places := list(dict.fromkeys(place_of(record) for record in records)):
+        yield f"<p>{_text(f'Published: {in_words(rules)}.', REASON)}"
+        yield f"{_text(f'From: {some(places)}.', REASON)}</p>"
 
 
 def _changes(rows: Sequence[Row], *, several: bool) -> Iterator[str]:

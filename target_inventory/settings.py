@@ -296,14 +296,20 @@ class TargetSettings(BaseModel):
         return self.journal.with_name(f"{self.journal.stem}.dead-letters.jsonl")
 
 
-def parts_in_environment() -> dict[str, Any]:
-    """Parts of objects in variables of their own, which nobody reads, to be refused by name."""
-    return {
-        name: True
+def refuse_parts_in_environment() -> None:
+    """Refuse parts of objects in variables of their own, which nobody reads.
+
+    Raises:
+        ConfigError: by name, never with a value.
+    """
+    problems = [
+        f"{name} must stand in {whole}: TARGET_INVENTORY_{whole.upper()}='{{\"{name}\": ...}}'"
         for whole, model in OBJECTS.items()
         for name in model.model_fields
         if f"TARGET_INVENTORY_{whole}_{name}".upper() in os.environ
-    }
+    ]
+    if problems:
+        raise ConfigError("; ".join(problems), place="environment")
 
 
 def load(raw: Mapping[str, Any]) -> TargetSettings:

@@ -243,9 +243,8 @@ class TargetInventory(Target):
         """A level that does not count here; a dead letter stays one."""
         self._changes.read += 1
         self._changes.left_out += 1
-        place = " ".join(str(part) for name in levels.PLACE if (part := record.get(name)))
         if len(self._elsewhere) <= levels.NAMED:
-            self._elsewhere[place] = None
+            self._elsewhere[levels.place_of(record)] = None
         if letter is not None:
             reason = "left out: not one that levels_to and levels_from want"
             self._changes.reject(stream, record, reason, letter=letter)

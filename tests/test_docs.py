@@ -175,7 +175,7 @@ def test_the_files_of_a_new_provider_are_those_of_the_example() -> None:
 
 COMMANDS = ("tap-inventory", "target-inventory", "inventory-sandbox")
 # Of Meltano.
-FOREIGN = {"--environment", "--state-id-suffix"}
+FOREIGN = {"--environment", "--state-id-suffix", "--all", "--force", "--full-refresh"}
 
 
 @cache

@@ -37,6 +37,10 @@ class Ended(NamedTuple):
     code: int
     err: str
 
+    @property
+    def last(self) -> str:
+        return self.err.splitlines()[-1]
+
 
 class Pipe:
     """The script, with the installed commands, or a tap of our own in front of them."""
@@ -71,6 +75,10 @@ class Pipe:
         assert not list(self.state.parent.glob("state.json.*"))
         return Ended(done.returncode, done.stderr)
 
+    def last_line(self, code: int) -> str:
+        """What a failure ends with."""
+        return f"pipeline: failed with {code}; {self.state} stays as it was"
+
     def instead_of_the_tap(self, end: str, *messages: Any) -> None:
         """A tap that says this, each a whole line, and then ends."""
         lines = "".join(f"{json.dumps(message)}\n" for message in messages)
@@ -96,6 +104,7 @@ def test_a_good_run_keeps_the_state_and_the_next_one_begins_there(pipe: Pipe) ->
     first = pipe.run()
     assert first.code == 0, first.err
     assert "the tap ended with 0, the target with 0" in first.err
+    assert "stays as it was" not in first.err
     kept = json.loads(pipe.state.read_text())
     assert STREAM in kept["bookmarks"]
     assert "60 unchanged" in first.err
@@ -122,6 +131,7 @@ def test_w19_a_tap_that_dies_between_two_lines_fails_the_pipe(
     ended = pipe.run()
     assert ended.code == code
     assert f"the tap ended with {code}, the target with 0" in ended.err
+    assert ended.last == pipe.last_line(code)
     assert pipe.state.read_text() == OLD
     assert pipe.level == 77
 
@@ -132,6 +142,7 @@ def test_w19_a_wrong_password_of_the_tap_fails_the_pipe(pipe: Pipe) -> None:
     ended = pipe.run()
     assert ended.code == 3
     assert "the tap ended with 3, the target with 0" in ended.err
+    assert ended.last == pipe.last_line(3)
     assert pipe.state.read_text() == OLD
 
 
@@ -148,6 +159,7 @@ def test_w19_a_target_that_fails_fails_the_pipe_with_its_code(pipe: Pipe) -> Non
     ended = pipe.run()
     assert ended.code == 4
     assert "the tap ended with 0, the target with 4" in ended.err
+    assert ended.last == pipe.last_line(4)
     assert pipe.state.read_text() == OLD
 
 
@@ -160,14 +172,28 @@ def test_w19_a_target_that_leaves_early_is_the_cause_and_not_the_tap(pipe: Pipe)
     ended = pipe.run()
     assert ended.code == 2, ended.err
     assert "the tap ended with 10, the target with 2" in ended.err
+    assert ended.last == pipe.last_line(2)
     assert pipe.state.read_text() == OLD
 
 
-def test_a_state_that_cannot_be_written_is_found_out_first(pipe: Pipe, tmp_path: Path) -> None:
-    # Below a file; as root, a mode would stop nobody.
-    pipe.state = tmp_path / "tap.json" / "state.json"
+def test_a_state_that_cannot_be_written_is_found_out_first(pipe: Pipe) -> None:
+    # As root, a mode would stop nobody; a name that is too long does.
+    pipe.state = pipe.state.with_name("s" * 250)
     ended = pipe.run()
     assert ended.code == 10
+    assert ended.last.endswith(f"{pipe.state} stays as it was")
+    assert pipe.server.received == []
+
+
+@pytest.mark.parametrize("folder", ["none", "tap.json"], ids=["missing", "a file"])
+def test_a_folder_that_is_none_is_told_in_one_line_first(
+    pipe: Pipe, tmp_path: Path, folder: str
+) -> None:
+    pipe.state = tmp_path / folder / "state.json"
+    ended = pipe.run()
+    assert ended.code == 10
+    (line,) = ended.err.splitlines()
+    assert line.startswith(f"pipeline: there is no folder {tmp_path / folder} for the state")
     assert pipe.server.received == []
 
 

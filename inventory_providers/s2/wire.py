@@ -357,8 +357,8 @@ class Levels:
         """Say of how many items the product is not known."""
         if self._unknown:
             LOG.warning(
-                "%s: the list of products does not have those of %d items, such as %s; their "
-                "levels have the product's id for a SKU",
+                "%s: %d items have a product id that is not in the list of products, such as %s; "
+                "their levels have it for a SKU",
                 ITEMS,
                 self._unknown,
                 one_line(self._example),

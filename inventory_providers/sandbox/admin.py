@@ -1,17 +1,6 @@
 """The sandbox's own routes: look at it, and make it go wrong, from another process.
 
-GET    /__sandbox/health
-GET    /__sandbox/config                   a configuration for the tap and the target
-GET    /__sandbox/switches                 every switch of every room, with help and present value
-POST   /__sandbox/switches                 {"deconetwork.no_total": true, ...}
-POST   /__sandbox/faults                   {"room": "deconetwork", "kind": "status", ...}
-DELETE /__sandbox/faults
-GET    /__sandbox/requests?room=NAME       what the room was asked, credentials included
-GET    /__sandbox/rows?stream=NAME         what the stream has to deliver now
-POST   /__sandbox/touch                    {"stream": NAME, "count": 1}
-POST   /__sandbox/remove                   {"stream": NAME, "count": 1}
-POST   /__sandbox/clock                    {"step": seconds}
-POST   /__sandbox/reset
+`Admin` has them all, each with what it takes; GET /__sandbox/ shows them.
 """
 
 from __future__ import annotations
@@ -21,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from inventory_providers.sandbox.faults import Fault
+from inventory_providers.sandbox.faults import KINDS, Fault
 from inventory_providers.sandbox.room import Reply
 
 if TYPE_CHECKING:
@@ -54,6 +43,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seconds": (int, float),
     "apply": (bool,),
 }
+_HOW_TO_INJECT = (
+    'arm a fault: {"room": NAME, "kind": KIND, ...}; kinds: '
+    f"{', '.join(kind for kind in KINDS if kind != 'edit')}; may be given, too: "
+    f"{', '.join(name for name in _TYPES if name != 'kind')} (times null: for ever)"
+)
 
 
 class Admin:
@@ -61,19 +55,29 @@ class Admin:
 
     def __init__(self, server: SandboxServer) -> None:
         self._server = server
-        self._routes: dict[tuple[str, str], Callable[[Parameters], Any]] = {
-            ("GET", "health"): self._health,
-            ("GET", "config"): self._config,
-            ("GET", "switches"): self._switches,
-            ("POST", "switches"): self._turn,
-            ("POST", "faults"): self._inject,
-            ("DELETE", "faults"): self._clear,
-            ("GET", "requests"): self._requests,
-            ("GET", "rows"): self._rows,
-            ("POST", "touch"): self._touch,
-            ("POST", "remove"): self._remove,
-            ("POST", "clock"): self._clock,
-            ("POST", "reset"): self._reset,
+        self._routes: dict[tuple[str, str], tuple[Callable[[Parameters], Any], str]] = {
+            ("GET", ""): (self._listed, "these lines"),
+            ("GET", "health"): (self._health, "which rooms there are"),
+            ("GET", "config"): (self._config, "a configuration for the tap and the target"),
+            ("GET", "switches"): (
+                self._switches,
+                "every switch of every room, with help and present value",
+            ),
+            ("POST", "switches"): (self._turn, 'turn some: {"deconetwork.no_total": true, ...}'),
+            ("POST", "faults"): (self._inject, _HOW_TO_INJECT),
+            ("DELETE", "faults"): (self._clear, "disarm every fault"),
+            ("GET", "requests"): (
+                self._requests,
+                "?room=NAME: what the room was asked, credentials included",
+            ),
+            ("GET", "rows"): (self._rows, "?stream=NAME: what the stream has to deliver now"),
+            ("POST", "touch"): (self._touch, 'change rows: {"stream": NAME, "count": 1}'),
+            ("POST", "remove"): (self._remove, 'take rows away: {"stream": NAME, "count": 1}'),
+            ("POST", "clock"): (self._clock, 'move the clock on: {"step": SECONDS}'),
+            ("POST", "reset"): (
+                self._reset,
+                "begin again: fresh rows, switches off, no faults, nothing asked",
+            ),
         }
 
     def handle(self, request: Request) -> Reply:
@@ -82,11 +86,15 @@ class Admin:
         route = self._routes.get((request.method, name))
         if route is None:
             known = any(name == other for _, other in self._routes)
-            return _json(405 if known else 404, {"error": "no such route"})
+            told = f"no such route; GET {PREFIX} shows them all"
+            return _json(405 if known else 404, {"error": told})
         try:
-            return _json(200, route(_parameters(request)))
+            return _json(200, route[0](_parameters(request)))
         except _RefusedError as error:
             return _json(400, {"error": str(error)})
+
+    def _listed(self, _: Parameters) -> Any:
+        return {f"{way} {PREFIX}{name}": text for (way, name), (_, text) in self._routes.items()}
 
     def _health(self, _: Parameters) -> Any:
         return {"status": "ok", "rooms": list(self._server.rooms)}

@@ -32,7 +32,8 @@ _STOPS = {signal.SIGINT, signal.SIGTERM}
 def main(port: int, skus: int) -> None:
     """Serve a stand-in of every provider on 127.0.0.1, in memory, until stopped.
 
-    Nothing is stored. The routes under /__sandbox/ show what it was asked and make it go wrong.
+    Nothing is stored. The routes under /__sandbox/ show what it was asked and make it go wrong: GET
+    /__sandbox/ lists them, with what each takes.
     """
     # Held back from here on, so that a signal finds the one place that waits for it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import pytest
@@ -197,6 +197,74 @@ def test_several_files_are_merged_and_the_later_one_wins(tmp_path: Path) -> None
     paths = [str(tmp_path / "a"), "ENV", str(tmp_path / "b")]
     assert command.read_config(paths) == ({"x": 1, "y": 2}, True)
     assert command.read_config([]) == ({}, False)
+
+
+# ---- variables of the environment ----------------------------------------------------------------
+
+PREFIX = "A_COMMAND_"
+
+
+class Plugin:
+    config_jsonschema: ClassVar[dict[str, Any]] = {"properties": {"mode": {}, "guards": {}}}
+
+    @staticmethod
+    def append_builtin_config(schema: dict[str, Any]) -> None:
+        schema["properties"]["plan_path"] = {}
+
+
+def names_checked(*, used: bool = True) -> contextlib.AbstractContextManager[None]:
+    return command.environment_names(PREFIX, Plugin, used=used)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("MOD", "MODE"), ("PLANPATH", "PLAN_PATH"), ("GUARD", "GUARDS")]
+)
+def test_a_variable_that_is_nearly_a_setting_is_refused_with_both_names(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + name, "hunter22")
+    with pytest.raises(errors.ConfigError) as caught, names_checked():
+        pytest.fail("nothing shall be read")
+    told = f"{PREFIX}{name} is not a setting (did you mean {PREFIX}{meant}?)"
+    assert str(caught.value).startswith(f"environment: {told}")
+    assert "hunter22" not in str(caught.value)
+
+
+def test_every_variable_that_is_nearly_a_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOD", "GUARD"):
+        monkeypatch.setenv(PREFIX + name, "x")
+    with pytest.raises(errors.ConfigError, match=r"GUARDS\?\).*MODE\?\)"), names_checked():
+        pytest.fail("nothing shall be read")
+
+
+def test_a_variable_that_a_file_brings_meanwhile_is_refused_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(errors.ConfigError, match="MODE"), names_checked():
+        monkeypatch.setenv(f"{PREFIX}MOD", "x")
+
+
+def test_variables_that_others_make_are_left_alone_with_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = ["PORT", "PORT_80_TCP", "SERVICE_HOST", "_LOAD_SCHEMA"]
+    for name in [*made, "MODE", "LOGLEVEL"]:
+        monkeypatch.setenv(PREFIX + name, "hunter22")
+    monkeypatch.setenv("ANOTHER_COMMAND_MOD", "x")
+    with names_checked():
+        pass
+    named = ", ".join(PREFIX + name for name in made)
+    assert caplog.messages == [f"environment: left alone, since they are no settings: {named}"]
+
+
+def test_where_the_environment_is_not_read_nobody_looks_at_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("MOD", "PORT"):
+        monkeypatch.setenv(PREFIX + name, "x")
+    with names_checked(used=False):
+        pass
+    assert caplog.messages == []
 
 
 # ---- click ---------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ def test_what_is_no_object(raw: Any) -> None:
         ("full_refresh_days", -1, "deconetwork.full_refresh_days"),
         ("lookback_seconds", -1, "deconetwork.lookback_seconds"),
         ("pasword", SECRET, "deconetwork.pasword is not a setting (did you mean password?)"),
+        ("user", SECRET, "deconetwork.user is not a setting (did you mean username?)"),
         ("zzz", SECRET, "deconetwork.zzz is not a setting"),
     ],
 )
@@ -135,6 +136,15 @@ def test_several_problems_are_one_message() -> None:
 def test_a_misspelt_key_is_named_with_what_was_meant(key: str, meant: str) -> None:
     raw = {key: DECO, **GOOD}
     assert f"{key} is not a setting (did you mean {meant}?)" in complaint(raw, known=["start_date"])
+
+
+def test_what_is_no_setting_and_resembles_none_is_said_to_have_no_effect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config.load({**GOOD, "dry_run": SECRET, "start_date": None}, known=("start_date",))
+    (said,) = caplog.messages
+    assert said.endswith("without effect: dry_run")
+    assert SECRET not in said
 
 
 def test_a_misspelt_provider_alone_is_a_misspelling_not_a_missing_provider() -> None:

@@ -15,6 +15,7 @@ CODES = {
     "Unavailable": 5,
     "Guarded": 6,
     "Rejected": 7,
+    "Untracked": 7,
     "Uncertain": 8,
     "JournalHeld": 9,
     "OutputError": 10,

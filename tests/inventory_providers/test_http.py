@@ -377,6 +377,43 @@ def test_nobody_listens(clock: FakeClock) -> None:
         assert it.requests > 3
 
 
+def waits(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line for line in caplog.messages if "trying again" in line]
+
+
+def test_each_wait_without_a_connection_names_the_setting_and_the_limit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = refused_port()
+    with door(f"http://127.0.0.1:{port}") as it, pytest.raises(Unavailable):
+        it.json(GET, body)
+    assert len(waits(caplog)) > 3
+    for line in waits(caplog):
+        assert line.startswith("shop: no connection (check shop.api_url); trying again in ")
+        assert line.endswith(" s, for at most 120 s")
+        assert str(port) not in line
+
+
+def test_a_wait_for_a_provider_that_answers_has_the_limit_and_doubts_no_setting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Shop(Says(503), Says()) as shop, door(shop) as it:
+        it.json(replace(GET, budget=40.0), body)
+    (line,) = waits(caplog)
+    assert line.startswith("shop: HTTP 503; trying again in ")
+    assert line.endswith(" s, for at most 40 s")
+
+
+def test_a_server_that_speaks_no_tls_is_told_from_one_that_is_not_trusted() -> None:
+    plain = Says(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with (
+        Shop(plain) as shop,
+        door(shop.url.replace("http:", "https:")) as it,
+        pytest.raises(Malformed, match=r"the server seems to speak no TLS there.*shop\.api_url"),
+    ):
+        it.json(GET, body)
+
+
 # ---- what changes stock is not repeated ----------------------------------------------------------
 
 

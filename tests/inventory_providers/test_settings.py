@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Literal
 
 import pytest
@@ -24,6 +25,9 @@ class Sample(ProviderSettings):
     ids: list[int] | None = Field(default=None, description="Which.")
     flag: bool = Field(default=False, description="Whether.")
     days: int = Field(default=1, ge=0, le=9, description="When.")
+    share: float = Field(default=1, ge=0.5, le=10**10, description="How much.")
+    kinds: list[Literal["a", "b"]] = Field(default=[], description="Which of them.")
+    names: list[str] = Field(default=["x"], min_length=1, description="Of what.")
 
 
 GOOD = {"api_url": "https://shop.test", "token": "hunter22"}
@@ -57,6 +61,15 @@ def test_a_slash_at_the_end_of_a_url_goes() -> None:
     assert (
         Sample.model_validate({**GOOD, "api_url": "https://a.test/b/"}).api_url
         == "https://a.test/b"
+    )
+
+
+@pytest.mark.parametrize("url", ["shop.test", "//shop.test", "ftp://shop.test", "https://"])
+def test_an_address_without_a_scheme_is_told_of_both(url: str) -> None:
+    (problem,) = problems(api_url=url)
+    assert problem == (
+        "sample.api_url must be an https URL (http only to 127.0.0.1), with https:// before the "
+        "host"
     )
 
 
@@ -122,15 +135,41 @@ def test_any_text_as_url_is_taken_or_refused_and_nothing_else(url: str) -> None:
         ({"days": True}, "sample.days must be a whole number"),
         ({"days": 1.5}, "sample.days must be a whole number"),
         ({"ids": "1"}, "sample.ids must be a list"),
-        ({"ids": [1, "x"]}, "sample.ids.1 must be a whole number"),
+        ({"ids": [1, "x", 1.5]}, "sample.ids must hold only whole numbers"),
+        ({"kinds": ["a", "c", 7]}, "sample.kinds must hold only 'a' or 'b'"),
+        ({"kinds": "a"}, "sample.kinds must be a list"),
+        ({"names": ["x", None]}, "sample.names must hold only text"),
+        ({"names": []}, "sample.names must not be empty"),
+        ({"days": -1}, "sample.days must be 0 or more"),
+        ({"days": 10}, "sample.days must be at most 9"),
+        ({"share": 0.4}, "sample.share must be 0.5 or more"),
+        ({"share": 10**11}, "sample.share must be at most 10000000000"),
+        ({"share": "1"}, "sample.share must be a number"),
+        ({"user": "\ud800"}, "sample.user must be text in Unicode"),
         ({"mode": "Session"}, "sample.mode must be 'basic' or 'session'"),
         ({"tokem": "x"}, "sample.tokem is not a setting (did you mean token?)"),
+        ({"url": "x"}, "sample.url is not a setting (did you mean api_url?)"),
         ({"zzz": "x"}, "sample.zzz is not a setting"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(values: dict[str, Any], expected: str) -> None:
     (problem,) = problems(**values)
     assert problem == expected
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just("\ud800")
+)
+MODELS = [Sample, *(room.settings for room in registry.providers())]
+
+
+@given(st.sampled_from(MODELS), ODD | st.lists(ODD, max_size=3) | st.just({}))
+def test_no_word_of_the_library_reaches_the_user(model: type[ProviderSettings], value: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(dict.fromkeys([*model.model_fields, "zzz"], value))
+    for problem in settings.explain(caught.value, "sample", []):
+        assert problem.startswith("sample")
+        assert not re.search("Input|Value|should|pydantic", problem)
 
 
 @pytest.mark.parametrize("days", [-1, 10, 10**30])

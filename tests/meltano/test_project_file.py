@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROJECT = ROOT / "meltano.yml"
+# No credential: how the account is read.
+FULL_REFRESH = "full_refresh_days"
 PLUGINS = {"tap-inventory--base": TapInventory, "target-inventory": TargetInventory}
 
 pytestmark = pytest.mark.skipif(not PROJECT.exists(), reason="the sources are not here")
@@ -132,7 +134,8 @@ def test_the_credentials_of_the_sandbox_environment_are_the_sandboxs_own() -> No
         for provider, config in ours[name].items():
             if provider in theirs:
                 assert (config | theirs[provider]).keys() >= config.keys()
-                own = {key: value for key, value in config.items() if key != "account"}
+                chosen = {"account", FULL_REFRESH}
+                own = {key: value for key, value in config.items() if key not in chosen}
                 assert own.items() <= theirs[provider].items()
 
 
@@ -155,7 +158,12 @@ def test_the_configuration_of_the_sandbox_is_accepted() -> None:
 
 
 def test_prod_has_each_credential_from_a_variable_that_the_example_lists() -> None:
-    values = [value for config in configured("prod").values() for _, value in flat(config)]
+    values = [
+        value
+        for config in configured("prod").values()
+        for name, value in flat(config)
+        if not name.endswith(FULL_REFRESH)
+    ]
     used = {match[1] for value in values if (match := re.fullmatch(r"\$(\w+)", str(value)))}
     assert len(used) == len(set(values))
     example = (ROOT / ".env.example").read_text(encoding="utf-8")

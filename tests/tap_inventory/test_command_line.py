@@ -103,6 +103,8 @@ def test_help(tap: Callable[..., Any]) -> None:
     wants(finished, 0)
     for option in ("--config", "--catalog", "--state", "--discover", "--test", "--about"):
         assert option in finished.out.decode()
+    told = " ".join(finished.out.decode().split())
+    assert "May be given several times: a top-level key of a later file replaces" in told
 
 
 def config_file(tmp_path: Path, document: Any) -> str:
@@ -173,6 +175,25 @@ def test_the_configuration_from_the_environment(
     finished = tap("--config=ENV", "--discover", env=variable)
     wants(finished, code)
     assert "hunter22" not in finished.out.decode() + finished.err
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("START_DAT", 2, "START_DAT is not a setting (did you mean TAP_INVENTORY_START_DATE?)"),
+        ("FAKER_CONFG", 2, "(did you mean TAP_INVENTORY_FAKER_CONFIG?)"),
+        ("SERVICE_HOST", 0, "left alone, since they are no settings: TAP_INVENTORY_SERVICE_HOST"),
+        ("LOGLEVEL", 0, ""),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused_or_left_alone_by_its_name(
+    tap: Callable[..., Any], name: str, code: int, said: str
+) -> None:
+    good = {"TAP_INVENTORY_DECONETWORK": json.dumps(CONFIG["deconetwork"])}
+    finished = tap("--config=ENV", "--discover", env={**good, f"TAP_INVENTORY_{name}": "ERROR"})
+    wants(finished, code)
+    assert said in finished.err
+    assert ("no settings" in finished.err) == (name == "SERVICE_HOST")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from inventory_providers import registry, schema_files
-from inventory_providers.errors import ConfigError, Malformed, Unavailable
+from inventory_providers.errors import ConfigError, Malformed, OutputError, Unavailable
 from tests.tap_inventory.house import CONFIG, STREAM, declared, page, record, records, state
 
 if TYPE_CHECKING:
@@ -433,6 +433,19 @@ def test_a_switch_that_is_off_or_absent_is_fine(house: House, value: Any) -> Non
     assert house.run({"emit_activate_version_messages": value})
 
 
+# ---- errors in the log ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("error", "said"), [(OutputError("closed"), 0), (KeyError("x"), 1)])
+def test_only_a_defect_is_called_an_unhandled_error(
+    house: House, caplog: pytest.LogCaptureFixture, error: Exception, said: int
+) -> None:
+    house.pages = [error]
+    with pytest.raises(type(error)):
+        house.run()
+    assert caplog.text.count("unhandled error") == said
+
+
 # ---- connection tests ----------------------------------------------------------------------------
 
 
@@ -440,6 +453,32 @@ def test_a_connection_test_asks_for_one_row_and_keeps_no_state(house: House) -> 
     house.pages = [page(record("a", house.clock.now()))]
     house.tap().test_connections()
     assert [asked.limit for asked in house.asked] == [1]
+
+
+def test_a_connection_test_says_which_streams_answered_without_a_row(house: House) -> None:
+    house.declare(declared("with_rows", Other, "sku"), declared("without", Other, "sku"))
+    house.delivers |= {"with_rows": [page({"sku": "a"}, by=None)], "without": [page(by=None)]}
+    told = house.tap().test_connections()
+    assert told == "2 streams answered, 1 of them without a row: without"
+    house.delivers["without"] = house.delivers["with_rows"]
+    assert house.tap().test_connections() == "2 streams answered"
+
+
+def test_a_connection_test_counts_no_stream_that_was_not_asked(house: House) -> None:
+    house.declare(declared("first", Other, "sku"), declared("dropped", Other, "sku"))
+    house.delivers |= {"first": [page({"sku": "a"}, by=None)]}
+    told = house.tap({"stream_maps": {"dropped": None}}).test_connections()
+    assert [name for name, *_ in house.read] == ["first"]
+    assert told == "1 stream answered"
+
+
+def test_a_connection_test_lets_nobody_wait_for_long(house: House) -> None:
+    tap = house.tap()
+    usual = tap.environment.policy
+    tap.test_connections()
+    policy = tap.environment.policy
+    assert (policy.budget, policy.connect) == (10, 5) < (usual.budget, usual.connect)
+    assert (policy.idle, policy.deadline) == (usual.idle, usual.deadline)
 
 
 def test_a_connection_test_fails_with_the_error_of_the_provider(house: House) -> None:

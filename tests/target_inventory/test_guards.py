@@ -123,7 +123,7 @@ def test_max_delta_is_the_most_that_is_allowed(delta: int, sign: int) -> None:
     assert [planned.change.key for planned in plan.changes] == [("s0",)]
     (letter,) = judgement.letters
     assert (letter.key, letter.live) == (("s1",), {"units": 1000})
-    assert f"a change of {delta + 1} units, more than guards.max_delta {delta}" in letter.reason
+    assert letter.reason == f"a change of more units than guards.max_delta {delta}"
     assert judgement.hits == []
 
 

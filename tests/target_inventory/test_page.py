@@ -65,6 +65,9 @@ def moved(key: str, before: Any, after: Any, name: str = "inv_lvl") -> Planned:
     return Planned(WRITE, Change((key,), level, level | {name: after}), [])
 
 
+WAREHOUSE = {"provider": "shipstream", "account": "me@x", "location_id": "0"}
+
+
 def from_elsewhere(key: str, before: int, after: int, **record: Any) -> Planned:
     wish = Wish((key,), {"inv_lvl": after})
     planned = moved(key, before, after)
@@ -263,8 +266,8 @@ def test_only_units_in_stock_are_counted_as_units() -> None:
 
 def test_levels_from_elsewhere_show_their_sku_what_is_available_and_the_rules() -> None:
     planned = [
-        from_elsewhere("7_1", 30, 16, sku="Widget", available=20),
-        from_elsewhere("7_2", 3, 5, sku="", provider_item_id="17", available=8),
+        from_elsewhere("7_1", 30, 16, sku="Widget", available=20, **WAREHOUSE),
+        from_elsewhere("7_2", 3, 5, sku="", provider_item_id="17", available=8, **WAREHOUSE),
         moved("7_3", 4, 5),
     ]
     text = made(planned, rules={"percent": 90, "buffer": 2, "cap": 100, "floor": 1})
@@ -277,7 +280,7 @@ def test_levels_from_elsewhere_show_their_sku_what_is_available_and_the_rules() 
     ]
     assert (
         "Published: 90 % of the available units, rounded down, less 2, never more than 100, "
-        "never fewer than 1, even where none are available."
+        "never fewer than 1, even where none are available. From: shipstream me@x 0."
     ) in read(text).text
 
 

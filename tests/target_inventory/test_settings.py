@@ -534,7 +534,18 @@ def test_a_part_in_a_variable_of_its_own_is_refused_and_not_ignored(
     whole: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = told_by_the_command(monkeypatch, f"{whole}_{name}".upper())
-    assert f"{name} must stand in {whole}" in told
+    variable = f"TARGET_INVENTORY_{whole.upper()}"
+    assert f"{name} must stand in {whole}: {variable}='{{\"{name}\": ...}}'" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("MOD", "MODE"), ("GUARD", "GUARDS"), ("MAX_REJECTD", "MAX_REJECTED")]
+)
+def test_a_variable_that_is_nearly_a_setting_is_refused_and_not_ignored(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"TARGET_INVENTORY_{name} is not a setting (did you mean TARGET_INVENTORY_{meant}?)"
+    assert told in told_by_the_command(monkeypatch, name)
 
 
 @pytest.mark.parametrize(("whole", "name"), PARTS)

@@ -709,6 +709,24 @@ def test_reset_begins_again(server: SandboxServer, echo: Echo) -> None:
     assert len(echo.rows("echo_stock")) == 10
 
 
+def test_the_routes_are_listed_with_what_they_take(server: SandboxServer) -> None:
+    status, listed = admin(server, "GET", "")
+    assert status == 200
+    for route, takes in listed.items():
+        method, _, path = route.partition(" /__sandbox/")
+        assert takes
+        assert admin(server, method, path)[0] in {200, 400}, route
+    assert {"GET /__sandbox/switches", "POST /__sandbox/switches"} <= listed.keys()
+    for word in ("room", "trickle", "times", "skip"):
+        assert word in listed["POST /__sandbox/faults"]
+    assert "edit" not in listed["POST /__sandbox/faults"]
+
+
+def test_a_route_that_is_none_tells_where_they_are_listed(server: SandboxServer) -> None:
+    for method, path in (("GET", "nothing"), ("DELETE", "health")):
+        assert "GET /__sandbox/ shows them all" in admin(server, method, path)[1]["error"]
+
+
 def test_unknown_routes_and_methods_are_told_apart(server: SandboxServer) -> None:
     assert admin(server, "GET", "nothing")[0] == 404
     assert admin(server, "DELETE", "health")[0] == 405
@@ -794,6 +812,13 @@ def test_the_command_serves_until_a_signal_and_ends_silently(
     assert process.returncode == code
     assert time.monotonic() - begun < 3
     assert (out, err) == ("", "")
+
+
+@pytest.mark.processes
+def test_the_help_of_the_command_says_where_the_routes_are_listed() -> None:
+    with command("--help") as process:
+        out, _ = process.communicate(timeout=20)
+    assert "GET /__sandbox/ lists them" in " ".join(out.split())
 
 
 @pytest.mark.processes
