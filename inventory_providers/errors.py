@@ -50,7 +50,8 @@ class InventoryError(Exception):
     def __str__(self) -> str:
         message = self.message.rstrip(".")
         whole = f"{self.place}: {message}" if self.place else message
-        return f"{whole}. {self.advice}" if self.advice else whole
+        end = "" if whole.endswith("?") else "."
+        return f"{whole}{end} {self.advice}" if self.advice else whole
 
 
 class ConfigError(InventoryError):

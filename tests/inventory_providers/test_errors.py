@@ -39,6 +39,12 @@ PUBLIC = {
 }
 
 
+@pytest.mark.parametrize("message", ["it is so", "it is so.", "is it so?"])
+def test_a_message_and_its_advice_are_two_sentences(message: str) -> None:
+    told = str(errors.ConfigError(message, advice="Do that"))
+    assert told == f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} Do that"
+
+
 def test_every_error_that_can_be_raised_is_in_the_table_of_the_module() -> None:
     for name in PUBLIC:
         assert name in (errors.__doc__ or ""), name
