@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inventory_providers import times
 from inventory_providers.contract import Address, Wish
 from inventory_providers.errors import Rejected
-from inventory_providers.jsonio import dumps, loads_leniently
+from inventory_providers.jsonio import NotJson, dumps, loads_leniently
 from inventory_providers.spool import Spool
 from target_inventory.dead_letters import Letter, writable
 from target_inventory.levels import NOWHERE, key_of, origin_of
@@ -289,7 +289,10 @@ def _encode(write: Write, wish: Wish, record: Record, letter: str | None) -> byt
 
 def line_of(record: Record) -> bytes:
     """A record as JSON, however wrong its values are."""
-    return dumps(writable(record))
+    try:
+        return dumps(record)
+    except NotJson:
+        return dumps(writable(record))
 
 
 def _key(write: Write | None, record: Record) -> Key | None:

@@ -356,14 +356,16 @@ def must_spare(chosen: TargetSettings, given: str | None, configurations: Iterab
     """What is read is not to be written over.
 
     Rejected records replace those that are fed back, and the way back from a way back may do so,
-    too: both are read to their end by then.
+    too: both are read to their end by then. A plan that is carried out is left as it is.
 
     Raises:
         ConfigError: a file of ours is the input or a configuration.
     """
+    may_be_input = {"dead_letter_path", "undo_path"}
+    may_be_input |= {"plan_path"} if chosen.mode == "apply" else set()
     for name, path in _paths(chosen).items():
         read = [(each, "--config") for each in configurations]
-        if given is not None and name not in {"dead_letter_path", "undo_path"}:
+        if given is not None and name not in may_be_input:
             read.append((given, "--input"))
         for other, option in read:
             if path is not None and _are_same(Path(path), Path(other)):

@@ -405,10 +405,12 @@ class TargetInventory(Target):
         )
 
     def _announce(self, plans: Sequence[tuple[Shop, Plan]], run: Run) -> None:
-        if self.own.plan_path is not None:
+        # A plan that is carried out stays as it was approved.
+        own_plan = self.own.plan_path
+        if own_plan and not dead_letters.is_same_file(Path(own_plan), self._input_path):
             terms = None if self._levels is None else self._levels.terms
             lines = [line for _, made in plans for line in made.lines(terms)]
-            files.append(Path(self.own.plan_path), b"".join(lines), anew=True)
+            files.append(Path(own_plan), b"".join(lines), anew=True)
         if self.own.plan_page_path is not None:
             now = self.environment.clock.now()
             made_page = page.made(

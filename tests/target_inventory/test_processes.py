@@ -117,7 +117,7 @@ def test_a_run_writes_and_passes_the_state_on(commands: Commands) -> None:
     assert "10 written, 10 verified" in check(0, found.err)
 
 
-@pytest.mark.parametrize("setting", ["report_path", "plan_path"])
+@pytest.mark.parametrize("setting", ["report_path", "plan_page_path"])
 def test_the_input_is_not_written_over(commands: Commands, tmp_path: Path, setting: str) -> None:
     file = tmp_path / "counts.jsonl"
     file.write_bytes(INPUT)

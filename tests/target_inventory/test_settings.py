@@ -210,7 +210,7 @@ WRITTEN += ["report_path"]
 def test_what_is_read_is_not_written_over(tmp_path: Path, name: str, option: str) -> None:
     file, other = tmp_path / "file", tmp_path / "other"
     file.touch()
-    chosen = settings.load(CONFIG | {name: str(tmp_path / "." / "file")})
+    chosen = settings.load(CONFIG | {"mode": "plan", name: str(tmp_path / "." / "file")})
     settings.must_spare(chosen, str(other), [str(other)])
     given = (str(file), []) if option == "--input" else (None, [str(other), str(file)])
     if (name, option) in {("dead_letter_path", "--input"), ("undo_path", "--input")}:

@@ -310,6 +310,14 @@ def test_a_plan_is_carried_out_once(site: Site, files: Files) -> None:
     assert (run.code, site.level(0)) == (7, 7)
 
 
+def test_a_plan_that_is_carried_out_stays_as_it_was_approved(site: Site, files: Files) -> None:
+    _plan(site, files, level(0, 500), level(1, 501))
+    approved = files.plan.read_bytes()
+    site.put_level(7, 1)
+    assert site.feed_back(files.plan, plan_path=str(files.plan)).code == 7
+    assert files.plan.read_bytes() == approved
+
+
 def test_a_plan_can_be_planned_again(site: Site, files: Files) -> None:
     _plan(site, files, level(0, 500), level(1, 501))
     before = files.plan.read_bytes()

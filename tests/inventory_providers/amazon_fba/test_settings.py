@@ -93,8 +93,8 @@ def test_an_unknown_marketplace_needs_the_address_of_the_api() -> None:
         ([" "], "list of ids"),
         ([f"{US}&x=1"], "list of ids"),
         (US, "must be a list"),
-        ([1], "must be text"),
-        ([None], "must be text"),
+        ([1], "must hold only text"),
+        ([None], "must hold only text"),
     ],
 )
 def test_marketplaces_that_are_none_are_refused(ids: Any, text: str) -> None:
