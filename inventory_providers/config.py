@@ -30,8 +30,13 @@ class Configuration:
     user_agent: str | None = None
 
 
-def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
+def load(
+    raw: Any, *, known: Iterable[str] = (), elsewhere: Collection[str] | None = None
+) -> Configuration:
     """The checked configuration. `known` are the top-level keys besides the providers.
+
+    Other keys are said to have no effect. With `elsewhere` only those in it are, which other
+    commands know, and the rest is refused.
 
     Raises:
         ConfigError: one message with every problem, by name; no value is shown.
@@ -40,7 +45,7 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
     if not isinstance(raw, dict):
         raise ConfigError("must be a JSON object", place="configuration")
     every = {*registry.PROVIDER_NAMES, *known}
-    problems = list(_misspelt(raw, every))
+    problems = list(_misspelt(raw, every, elsewhere))
     objects = {name: raw[name] for name in registry.PROVIDER_NAMES if raw.get(name) is not None}
     if not objects and not problems:
         names = ", ".join(registry.PROVIDER_NAMES)
@@ -57,14 +62,18 @@ def load(raw: Any, *, known: Iterable[str] = ()) -> Configuration:
     return Configuration(providers, _start_date(raw), _user_agent(raw))
 
 
-def _misspelt(raw: Mapping[str, Any], every: Collection[str]) -> Iterable[str]:
+def _misspelt(
+    raw: Mapping[str, Any], every: Collection[str], elsewhere: Collection[str] | None
+) -> Iterable[str]:
     for key in raw:
         head, dot, tail = str(key).partition(".")
         if dot and head in every:
             yield f"{key} must be written as an object: {{{head}: {{{tail}: ...}}}}"
             continue
-        if key not in every and (hint := settings.did_you_mean(key, every)):
-            yield f"{key} is not a setting{hint}"
+        if key in every or (elsewhere is not None and key in elsewhere):
+            continue
+        if (hint := settings.did_you_mean(key, every)) or elsewhere is not None:
+            yield f"{one_line(key)} is not a setting{hint}"
 
 
 def _provider(name: str, value: Any, problems: list[str]) -> ProviderSettings | None:

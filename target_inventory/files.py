@@ -26,6 +26,18 @@ def append(path: Path, data: bytes, *, anew: bool = False) -> None:
         raise _unwritable(path, error) from None
 
 
+def remove(path: Path) -> None:
+    """Remove a file that will be made anew.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def must_be_writable(path: Path) -> None:
     """Find out before the stock is changed, not after.
 

@@ -68,6 +68,15 @@ class Levels:
         """Whether the SKUs are those of a map."""
         return self.own.sku_map_path is not None
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the settings say where the levels come from."""
+        return any(getattr(self.own.levels_from, name) is not None for name in PLACE)
+
+    def has_come(self, earlier: Mapping[Key, Mapping[Source, float | None]]) -> bool:
+        """Whether levels of earlier runs came from where the settings say."""
+        return any(self._counts(source[:3]) for sources in earlier.values() for source in sources)
+
     def counts(self, record: Record) -> bool:
         """Whether a record is one of those that `levels_from` wants.
 

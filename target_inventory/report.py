@@ -25,7 +25,7 @@ class Report:
     `left_out` are levels from elsewhere that do not count here, or that are not wanted.
     `unmapped`, `ambiguous` and `untracked` are the SKUs of those that stand for no item, for
     several, or for one without tracking, whether they are left out or rejected. `guards` says
-    which limits stopped the run.
+    which limits stopped the run, `error` what else ended it before its end.
     """
 
     mode: str
@@ -48,6 +48,7 @@ class Report:
     ambiguous: list[str] = field(default_factory=list)
     untracked: list[str] = field(default_factory=list)
     guards: list[str] = field(default_factory=list)
+    error: str | None = None
 
     def count_rejected(self, rejected: Sequence[Letter], left_out: Sequence[Letter] = ()) -> None:
         """Add rejected records, and those that would be if they were wanted."""

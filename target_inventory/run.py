@@ -401,8 +401,6 @@ class Run:
             if self._levels is not None and self._levels.provider == shop.name:
                 streams.add(self._levels.write.stream)
                 self._remember_nowhere(shop, at)
-            if shop.name in self._terms:
-                self._journal.keep_terms(shop.account, self._terms[shop.name])
             self._journal.keep_letters(
                 shop.account,
                 [
@@ -417,6 +415,12 @@ class Run:
         kinds = {Unmapped.kind, Lost.kind}
         origins = [origin_of(one.record, at) for one in self.letters if one.kind in kinds]
         self._journal.keep_origins(shop.account, {NOWHERE: origins})
+
+    def keep_terms(self) -> None:
+        """The input was read to its end: from now on these are the terms of before."""
+        for shop in self._shops:
+            if shop.name in self._terms:
+                self._journal.keep_terms(shop.account, self._terms[shop.name])
 
     def told(self) -> None:
         """The letters are on disk."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from target_inventory.plan import shown
@@ -26,7 +29,11 @@ def show(changes: Sequence[Planned], title: str, *, plan_path: str | None = None
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100)
+    # Made before it is written: where standard error is full or closed, the run goes on.
+    made = io.StringIO()
+    terminal = sys.stderr.isatty()
+    width = shutil.get_terminal_size().columns if terminal else 100
+    console = Console(file=made, width=width, force_terminal=terminal)
     table = Table(title=title, title_justify="left")
     rows = [(planned, *cells) for planned in changes for cells in planned.cells()]
     from_elsewhere = any(planned.is_level for planned in changes)
@@ -43,6 +50,9 @@ def show(changes: Sequence[Planned], title: str, *, plan_path: str | None = None
     if len(rows) > ROWS_SHOWN:
         all_of_them = "plan_path has them all" if plan_path else "set plan_path to have them all"
         console.print(f"... and {len(rows) - ROWS_SHOWN} more; {all_of_them}")
+    with suppress(OSError, ValueError):
+        sys.stderr.write(made.getvalue())
+        sys.stderr.flush()
 
 
 def _cells(planned: Planned, name: str, before: Any, after: Any) -> tuple[str, ...]:

@@ -62,6 +62,18 @@ def takers() -> list[str]:
     return [room.name for room in registry.providers() if room.publishing is not None]
 
 
+# Of the tap, which may have the same file, and of other targets made with the SDK.
+ELSEWHERE = frozenset(
+    {
+        *("emit_activate_version_messages", "faker_config", "batch_config", "state"),
+        *("flattening_enabled", "flattening_max_depth", "flattening_max_key_length"),
+        *("flattening_separator", "add_record_metadata", "load_method", "default_target_schema"),
+        *("target_schema", "hard_delete", "activate_version", "process_activate_version_messages"),
+        *("validate_records", "batch_size_rows", "batch_wait_limit_seconds"),
+    }
+)
+
+
 class Guards(BaseModel):
     """Limits judged over the whole change set before any write."""
 

@@ -102,8 +102,10 @@ class TargetInventory(Target):
         self.append_builtin_config(builtin)
         raw = dict(self._config)
         known = {*builtin["properties"], *settings.TargetSettings.model_fields}
-        self.shared = config.load(raw, known={*known, "start_date", "user_agent"})
         self.own = settings.load(raw)
+        self.shared = config.load(
+            raw, known={*known, "start_date", "user_agent"}, elsewhere=settings.ELSEWHERE
+        )
         if self.shared.user_agent is not None:
             self.environment = replace(self.environment, user_agent=self.shared.user_agent)
         return []
@@ -267,6 +269,13 @@ class TargetInventory(Target):
             "batch_config"
         )
 
+    def _remove_old_plan(self) -> None:
+        """Where this run comes to no plan, nobody shall approve the one of before."""
+        for name in (self.own.plan_path, self.own.plan_page_path):
+            path = Path(name or "")
+            if path.is_file() and not dead_letters.is_same_file(path, self._input_path):
+                files.remove(path)
+
     # ---- the run -------------------------------------------------------------------------------
 
     def listen(self, file_input: IO[str] | None = None) -> None:  # type: ignore[misc]
@@ -294,6 +303,7 @@ class TargetInventory(Target):
             self._journal = self._open_journal()
             try:
                 self._find_room()
+                self._remove_old_plan()
             except BaseException:
                 self._journal.close()
                 raise
@@ -356,8 +366,9 @@ class TargetInventory(Target):
         )
         try:
             run.carry_out()
-        except BaseException:
+        except BaseException as error:
             # What was done before something went wrong stays done, and is told.
+            report.error = str(error) or type(error).__name__
             self._sum_up(run, start)
             if (trouble := self._leave_files(run)) is not None:
                 LOG.error("%s", trouble)  # noqa: TRY400 - it does not hide why the run has failed
@@ -375,9 +386,26 @@ class TargetInventory(Target):
             raise levels.nowhere()
         if self._levels is None:
             LOG.warning("%s are left out: levels_to is not set", LEVELS)
-        elif self._changes.left_out and not self._counted:
-            came = one_line(some(list(self._elsewhere), levels.NAMED))
-            LOG.warning("%s: all are left out by levels_from: they are of %s", LEVELS, came)
+        elif self._changes.left_out:
+            self._mention_places(self._levels)
+
+    def _mention_places(self, wanted: Levels) -> None:
+        """Levels came from places that do not count.
+
+        Raises:
+            ConfigError: none ever came from where `levels_from` says.
+        """
+        came, count = one_line(some(list(self._elsewhere), levels.NAMED)), self._changes.left_out
+        if self._counted:
+            LOG.info("left out: %s of places that do not count: %s", many(count, "level"), came)
+            return
+        earlier = [self._journal.origins(shop.account) for shop in self._shops()]
+        if wanted.is_chosen and not any(wanted.has_come(known) for known in earlier):
+            raise ConfigError(
+                f"levels_from: no level ever came from there; these are of {came}",
+                place="configuration",
+            )
+        LOG.warning("%s: all are left out: they are of %s", LEVELS, came)
 
     def _sum_up(self, run: Run, start: float) -> None:
         run.report.count_rejected(run.rejected, run.left_out)
@@ -467,6 +495,8 @@ class TargetInventory(Target):
         if letters or fed_back:
             dead_letters.write(path, letters, now, anew=fed_back)
         run.told()
+        if clean:
+            run.keep_terms()
         if letters:
             LOG.warning("rejected and kept in %s: %s", path, many(len(letters), "record"))
 
@@ -491,7 +521,8 @@ class TargetInventory(Target):
         limit = f"max_rejected is {self.own.max_rejected}"
         if self.own.mode == "plan":
             return Rejected(f"would be rejected: {many(rejected, 'record')} ({limit})")
-        also = "; levels that belong nowhere: leave_out" if self._levels is not None else ""
+        may_leave_out = self._levels is not None and not self.own.leave_out
+        also = "; levels that belong nowhere: leave_out" if may_leave_out else ""
         return Rejected(
             f"rejected: {many(rejected, 'record')} ({limit}), kept in {self.own.dead_letters}",
             advice=f"Mend them there and feed the file back with --input{also}",

@@ -195,9 +195,29 @@ def test_where_all_are_left_out_it_is_said(site: Site) -> None:
     given = [at_warehouse(f"none {number}", 5) for number in range(12)]
     run = site.run(levels_of(*given), leave_out=ALL, **TO_SHOP)
     assert any("no item takes any of them" in line for line in run.log)
-    elsewhere = site.run(levels_of(*given), **TO_SHOP, levels_from={"location_id": "7"})
-    (said,) = [line for line in elsewhere.log if "all are left out" in line]
-    assert said.endswith("by levels_from: they are of shipstream merchant 0")
+
+
+def test_a_place_from_which_nothing_ever_came_is_refused(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    place = {"levels_from": {"location_id": "7"}}
+    elsewhere = levels_of(at_warehouse(sku_of(site, key), 5))
+    run = site.run(elsewhere, **TO_SHOP, **place)
+    assert (run.code, run.out, run.updates) == (2, b"", [])
+    assert "no level ever came from there; these are of shipstream merchant 0" in str(run.error)
+    # Once some did, a run that brings those of others only is a usual one.
+    there = at_warehouse(sku_of(site, key), 900, location="7")
+    assert site.run(levels_of(there), **TO_SHOP, **place).code == 0
+    again = site.run(elsewhere, **TO_SHOP, **place)
+    assert (again.code, again.report["left_out"]) == (0, 1)
+    assert any(line.endswith("they are of shipstream merchant 0") for line in again.log)
+
+
+def test_how_many_are_of_places_that_do_not_count_is_said(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    sku = sku_of(site, key)
+    given = [at_warehouse(sku, 900), at_warehouse(sku, 5, location="1")]
+    run = site.run(levels_of(*given), **TO_SHOP)
+    assert "left out: 1 level of places that do not count: shipstream merchant 1" in run.log
 
 
 # ---- other rules than before ---------------------------------------------------------------------
@@ -228,6 +248,16 @@ def test_where_levels_are_published_by_other_rules_than_before_it_is_said(
     assert others(levels_from={"provider": "shipstream"})
 
 
+def test_a_run_whose_input_was_cut_off_is_not_the_last_word_on_rules(site: Site) -> None:
+    (key,) = tracked(site, 1)
+    given = levels_of(at_warehouse(sku_of(site, key), 900))
+    site.run(given, **TO_SHOP)
+    rules = {"rules": {"buffer": 1}}
+    runs = [site.run(data, **TO_SHOP, **rules) for data in (given + b'{"type', given, given)]
+    assert [run.code for run in runs] == [2, 0, 0]
+    assert [others(run) for run in runs] == [True, True, False]
+
+
 def test_rules_that_mean_the_same_are_no_others(site: Site) -> None:
     (key,) = tracked(site, 1)
     given = levels_of(at_warehouse(sku_of(site, key), 900))
@@ -250,11 +280,12 @@ def test_other_rules_are_said_where_no_level_comes_and_once(site: Site) -> None:
     assert [others(run) for run in runs] == [True, False]
 
 
-def test_a_run_in_between_that_publishes_nothing_is_one_before(site: Site) -> None:
+def test_a_run_in_between_that_publishes_nothing_is_one_before(site: Site, tmp_path: Path) -> None:
     (key,) = tracked(site, 1)
-    given = levels_of(at_warehouse(sku_of(site, key), 900))
-    places = ({"provider": "shipstream"}, {"provider": "s2"}, {"provider": "shipstream"})
-    runs = [site.run(given, levels_from=place, **TO_SHOP) for place in places]
+    sku = sku_of(site, key)
+    given = levels_of(at_warehouse(sku, 900))
+    maps = [map_of(tmp_path / f"{n}.csv", ("x", "y") if n == 1 else (sku, sku)) for n in range(3)]
+    runs = [site.run(given, sku_map_path=skus, leave_out=ALL, **TO_SHOP) for skus in maps]
     assert [others(run) for run in runs] == [False, True, True]
 
 

@@ -117,6 +117,35 @@ def test_a_run_writes_and_passes_the_state_on(commands: Commands) -> None:
     assert "10 written, 10 verified" in check(0, found.err)
 
 
+@pytest.mark.parametrize("name", ["dry_run", "plan", "sku_map", "MODE"])
+def test_what_is_no_setting_is_refused_where_it_might_be_meant_to_save_a_shop(
+    commands: Commands, name: str
+) -> None:
+    found = commands.run(**{name: "plan"})
+    assert (found.code, commands.site.applied) == (2, [])
+    assert f"{name} is not a setting" in found.err.splitlines()[-1]
+
+
+def test_settings_of_others_are_no_mistake(commands: Commands) -> None:
+    found = commands.run(add_record_metadata=True, emit_activate_version_messages=False)
+    assert found.code == 0
+    assert "without effect: add_record_metadata, emit_activate_version_messages" in found.err
+
+
+def test_where_nobody_can_read_the_table_the_run_goes_on(commands: Commands) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", *commands.args()],
+            input=INPUT,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (0, passed_on())
+    _assert_applied_once(commands.site)
+
+
 @pytest.mark.parametrize("setting", ["report_path", "plan_page_path"])
 def test_the_input_is_not_written_over(commands: Commands, tmp_path: Path, setting: str) -> None:
     file = tmp_path / "counts.jsonl"

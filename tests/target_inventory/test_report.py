@@ -83,6 +83,7 @@ def test_the_file_has_every_count() -> None:
         "ambiguous": [],
         "untracked": [],
         "guards": [],
+        "error": None,
     }
 
 

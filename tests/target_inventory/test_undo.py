@@ -318,6 +318,19 @@ def test_a_plan_that_is_carried_out_stays_as_it_was_approved(site: Site, files: 
     assert files.plan.read_bytes() == approved
 
 
+def test_where_a_run_comes_to_no_plan_none_is_left_to_be_approved(site: Site, files: Files) -> None:
+    page = files.plan.with_name("plan.html")
+    paths = {"plan_path": str(files.plan), "plan_page_path": str(page)}
+    site.set_levels([(0, 500)], mode="plan", **paths)
+    assert files.plan.stat().st_size
+    site.inject("status", status=401, times=None, method=None)
+    run = site.set_levels([(0, 501)], mode="plan", **paths)
+    assert run.code == 3
+    assert not files.plan.exists()
+    assert not page.exists()
+    assert "sign-in refused" in run.report["error"]
+
+
 def test_a_plan_can_be_planned_again(site: Site, files: Files) -> None:
     _plan(site, files, level(0, 500), level(1, 501))
     before = files.plan.read_bytes()
