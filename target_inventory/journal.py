@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,6 +158,8 @@ class Journal:
 
     def __init__(self, connection: sqlite3.Connection, now: Callable[[], datetime]) -> None:
         self._connection, self._now = connection, now
+        # Whoever forgets to close it leaves no file held.
+        weakref.finalize(self, _let_go, connection)
 
     @classmethod
     def open(cls, path: Path, now: Callable[[], datetime]) -> Journal:
@@ -188,8 +191,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file."""
-        with suppress(sqlite3.Error):
-            self._connection.close()
+        _let_go(self._connection)
 
     def _hold(self) -> None:
         self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -496,6 +498,11 @@ class Journal:
                 (account, item_of(key), letter),
             ).fetchall()
         return {name for (newer,) in found for name in loads(newer.encode())}
+
+
+def _let_go(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.close()
 
 
 def item_of(key: Key) -> str:
