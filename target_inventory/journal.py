@@ -158,8 +158,6 @@ class Journal:
 
     def __init__(self, connection: sqlite3.Connection, now: Callable[[], datetime]) -> None:
         self._connection, self._now = connection, now
-        # Whoever forgets to close it leaves no file held.
-        weakref.finalize(self, _let_go, connection)
 
     @classmethod
     def open(cls, path: Path, now: Callable[[], datetime]) -> Journal:
@@ -171,7 +169,7 @@ class Journal:
             OutputError: it cannot be made, read or written.
         """
         _make(path)
-        journal = cls(_connect(path), now)
+        journal = cls._owning(_connect(path), now)
         try:
             with _explained(path):
                 journal._hold()
@@ -185,8 +183,15 @@ class Journal:
     @classmethod
     def in_memory(cls, now: Callable[[], datetime]) -> Journal:
         """A journal that nobody will read: for a run that writes nothing."""
-        journal = cls(sqlite3.connect(":memory:", isolation_level=None), now)
+        journal = cls._owning(sqlite3.connect(":memory:", isolation_level=None), now)
         journal.create()
+        return journal
+
+    @classmethod
+    def _owning(cls, connection: sqlite3.Connection, now: Callable[[], datetime]) -> Journal:
+        journal = cls(connection, now)
+        # Whoever forgets to close it leaves no file held.
+        weakref.finalize(journal, _let_go, connection)
         return journal
 
     def close(self) -> None:
