@@ -169,7 +169,10 @@ class Journal:
             OutputError: it cannot be made, read or written.
         """
         _make(path)
-        journal = cls._owning(_connect(path), now)
+        connection = _connect(path)
+        journal = cls(connection, now)
+        # Whoever forgets to close it leaves no file held.
+        weakref.finalize(journal, _let_go, connection)
         try:
             with _explained(path):
                 journal._hold()
@@ -183,15 +186,10 @@ class Journal:
     @classmethod
     def in_memory(cls, now: Callable[[], datetime]) -> Journal:
         """A journal that nobody will read: for a run that writes nothing."""
-        journal = cls._owning(sqlite3.connect(":memory:", isolation_level=None), now)
-        journal.create()
-        return journal
-
-    @classmethod
-    def _owning(cls, connection: sqlite3.Connection, now: Callable[[], datetime]) -> Journal:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
         journal = cls(connection, now)
-        # Whoever forgets to close it leaves no file held.
         weakref.finalize(journal, _let_go, connection)
+        journal.create()
         return journal
 
     def close(self) -> None:
