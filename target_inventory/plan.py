@@ -282,23 +282,23 @@ class _Item:
         try:
             write.check(change)
         except Untracked:
-            # The newest counts: an older level must not be written in its place.
-            level = write.items.level
-            older = [one for one in self._settings if [*one.wish.fields] == [level]]
-            self.plan.superseded += sum(one.number > 0 for one in older)
-            self._settings = [one for one in self._settings if one not in older]
-            if self._state is not None and self._base is not None:
-                self._state = {**self._state, level: self._base[level]}
+            self._withdraw_levels(write.items.level)
             raise
+
+    def _withdraw_levels(self, level: str) -> None:
+        """The newest counts: an older level must not be written in its place."""
+        older = [one for one in self._settings if [*one.wish.fields] == [level]]
+        self.plan.superseded += sum(one.number > 0 for one in older)
+        self._settings = [one for one in self._settings if one not in older]
+        if self._state is not None and self._base is not None:
+            self._state = {**self._state, level: self._base[level]}
 
     def _must_not_sink(self, level: str, wish: Wish) -> None:
         stands = (self._base or {}).get(level)
         if stands is None:
             raise Rejected(f"{level} is not known at the provider, so what it lacks is not either")
         if wish.fields[level] < stands:
-            # The newest counts: an older level must not be written in its place.
-            self.plan.superseded += sum(one.number > 0 for one in self._settings)
-            self._settings, self._state = [], self._base
+            self._withdraw_levels(level)
             raise Rejected(
                 f"it can only be raised: {shown(stands)} there, {shown(wish.fields[level])} wanted"
             )

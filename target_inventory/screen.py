@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -30,10 +29,9 @@ def show(changes: Sequence[Planned], title: str, *, plan_path: str | None = None
     from rich.text import Text  # noqa: PLC0415
 
     # Made before it is written: where standard error is full or closed, the run goes on.
-    made = io.StringIO()
-    terminal = sys.stderr.isatty()
-    width = shutil.get_terminal_size().columns if terminal else 100
-    console = Console(file=made, width=width, force_terminal=terminal)
+    made, seen = io.StringIO(), Console(file=sys.stderr)
+    width = seen.width if sys.stderr.isatty() else 100
+    console = Console(file=made, width=width, force_terminal=seen.is_terminal)
     table = Table(title=title, title_justify="left")
     rows = [(planned, *cells) for planned in changes for cells in planned.cells()]
     from_elsewhere = any(planned.is_level for planned in changes)
@@ -48,8 +46,8 @@ def show(changes: Sequence[Planned], title: str, *, plan_path: str | None = None
         table.add_row(*(Text(cell) for cell in (stream, key, name, *named, *rest)))
     console.print(table)
     if len(rows) > ROWS_SHOWN:
-        all_of_them = "plan_path has them all" if plan_path else "set plan_path to have them all"
-        console.print(f"... and {len(rows) - ROWS_SHOWN} more; {all_of_them}")
+        all_of_them = "plan_path has" if plan_path else "set plan_path to have"
+        console.print(f"... and {len(rows) - ROWS_SHOWN} more; {all_of_them} them all")
     with suppress(OSError, ValueError):
         sys.stderr.write(made.getvalue())
         sys.stderr.flush()
